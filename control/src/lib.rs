@@ -1,0 +1,6 @@
+//! The control side of tapspan: configuration, sweeping, spans, export and the HTTP endpoint.
+
+pub mod config;
+pub mod export;
+pub mod http;
+pub mod span;

@@ -1,0 +1,1 @@
+//! DPDK behind safe types.

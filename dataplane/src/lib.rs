@@ -1,0 +1,10 @@
+//! Packets to flow updates: parsers, packet sources and the poll-mode worker.
+//!
+//! Sees no span and no configuration file. Only [`dpdk`] sees the bindings.
+
+pub mod reason;
+pub mod source;
+pub mod wire;
+
+#[cfg(feature = "dpdk")]
+pub mod dpdk;

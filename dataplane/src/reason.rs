@@ -1,0 +1,1 @@
+//! Why a packet is not in a flow.
