@@ -87,7 +87,12 @@ impl FlowKey {
     ///
     /// Two equal endpoints count as travelling [`Direction::LoToHi`].
     #[inline]
-    pub fn canonical(family: Family, protocol: u8, source: Endpoint, destination: Endpoint) -> (FlowKey, Direction) {
+    pub fn canonical(
+        family: Family,
+        protocol: u8,
+        source: Endpoint,
+        destination: Endpoint,
+    ) -> (FlowKey, Direction) {
         let (lo, hi, direction) = if source <= destination {
             (source, destination, Direction::LoToHi)
         } else {

@@ -2,16 +2,29 @@
 //!
 //! Pure: sees no packet bytes, does no I/O, reads no clock, knows nothing of DPDK.
 
+mod hash;
+mod index;
 mod key;
+mod mem;
+mod orientation;
 mod packet;
 mod record;
+mod slot;
+mod sweeper;
+mod sync;
+mod table;
 mod tcp;
 mod time;
 mod timeouts;
+mod writer;
 
 pub use key::{Direction, Endpoint, Family, FlowKey, protocol};
+pub use mem::MemoryError;
 pub use packet::{FirstPacket, Packet, PortId, Role, TcpSegment, tcp_flag};
 pub use record::{Counters, EndReason, FlowRecord, Initiator, RecordSink, TcpRecord};
+pub use sweeper::{LiveFlow, Observer, SweepReport, Sweeper};
+pub use table::{TableConfig, TableStats, table};
 pub use tcp::TcpState;
 pub use time::{Nanos, duration_ns};
 pub use timeouts::Timeouts;
+pub use writer::{BurstOutcome, MAX_BURST, Writer};

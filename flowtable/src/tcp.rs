@@ -1,5 +1,11 @@
 //! The TCP connection as a bystander can follow it, RFC 9293 §3.3.2, seen from the initiator's endpoint.
 
+use crate::key::{Direction, protocol};
+use crate::orientation;
+use crate::packet::{Packet, tcp_flag};
+use crate::slot::{Hot, Meta, Track};
+use crate::sync::Ordering;
+
 /// State of the initiator's endpoint as inferred at the probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -66,5 +72,141 @@ impl TcpState {
     #[inline]
     pub fn is_opening(self) -> bool {
         matches!(self, TcpState::Listen | TcpState::SynSent | TcpState::SynReceived)
+    }
+}
+
+/// Flags that change the state of a connection.
+const STATE_FLAGS: u8 = tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
+
+/// State of a flow before its first packet is followed: a handshake begins, or the flow was under way already.
+pub(crate) fn opening_state(packet: &Packet) -> TcpState {
+    let handshake = packet.key.protocol == protocol::TCP && packet.tcp.flags & STATE_FLAGS == tcp_flag::SYN;
+    if handshake { TcpState::SynSent } else { TcpState::Established }
+}
+
+/// Notes the flags of `packet`, the flow's `ordinal`-th, and moves the connection's state. Called inside an update.
+#[inline]
+pub(crate) fn follow(hot: &Hot, track: &Track, packet: &Packet, ordinal: u64) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low 32 bits are what is kept; 0 is kept for never"
+    )]
+    let stamp = (ordinal as u32).max(1);
+    let mut flags = packet.tcp.flags;
+    while flags != 0 {
+        track.flag_at[flags.trailing_zeros() as usize].store(stamp, Ordering::Relaxed);
+        flags &= flags - 1;
+    }
+    let meta = Meta(hot.meta.load(Ordering::Relaxed));
+    let plain = packet.tcp.flags & STATE_FLAGS == 0 && meta.state() == TcpState::Established;
+    if !plain {
+        orientation::on_evidence(hot, packet);
+        transition(hot, track, packet);
+    }
+}
+
+fn transition(hot: &Hot, track: &Track, packet: &Packet) {
+    let mut meta = Meta(hot.meta.load(Ordering::Relaxed));
+    let was_closed = meta.has(Meta::CLOSED);
+    let (segment, direction) = (&packet.tcp, packet.direction);
+    let by_initiator = direction == meta.initiator_direction();
+    if segment.flags & tcp_flag::SYN != 0 {
+        meta.set_by(Meta::SYN, direction);
+        track.initial_sequence[direction as usize].store(segment.sequence, Ordering::Relaxed);
+        let simultaneous = !by_initiator && segment.flags & tcp_flag::ACK == 0;
+        if meta.state() == TcpState::SynSent && simultaneous {
+            meta.set_state(TcpState::SynReceived);
+        }
+    } else if meta.state().is_opening() && segment.flags & tcp_flag::ACK != 0 {
+        // The initiator's ACK completes the handshake, also where its SYN/ACK passed elsewhere.
+        if by_initiator || meta.state() == TcpState::SynReceived {
+            meta.set_state(TcpState::Established);
+        }
+    }
+    if segment.flags & tcp_flag::FIN != 0 {
+        let syn = u32::from(segment.flags & tcp_flag::SYN != 0);
+        let end = segment.sequence.wrapping_add(segment.payload).wrapping_add(syn).wrapping_add(1);
+        track.fin_end[direction as usize].store(end, Ordering::Relaxed);
+        meta.set_by(Meta::FIN, direction);
+    }
+    let peer = direction.flipped();
+    if segment.flags & tcp_flag::ACK != 0 && meta.has_by(Meta::FIN, peer) {
+        let fin_end = track.fin_end[peer as usize].load(Ordering::Relaxed);
+        if reaches(segment.acknowledgment, fin_end) {
+            meta.set_by(Meta::FIN_ACKED, peer);
+        }
+    }
+    let initiator = meta.initiator_direction();
+    let seen = |mark| [meta.has_by(mark, initiator), meta.has_by(mark, initiator.flipped())];
+    let state = closing_state(meta.state(), seen(Meta::FIN), seen(Meta::FIN_ACKED));
+    meta.set_state(state);
+    let reset = segment.flags & tcp_flag::RST != 0;
+    if reset {
+        meta.set_state(TcpState::Closed);
+    }
+    let both_acked =
+        meta.has_by(Meta::FIN_ACKED, Direction::LoToHi) && meta.has_by(Meta::FIN_ACKED, Direction::HiToLo);
+    if !was_closed && (reset || both_acked) {
+        meta.set(Meta::CLOSED);
+        let closed_at = packet.at.0.max(hot.last_seen.load(Ordering::Relaxed));
+        track.closed_at.store(closed_at, Ordering::Relaxed);
+    }
+    hot.meta.store(meta.0, Ordering::Relaxed);
+}
+
+/// Whether acknowledgment `ack` covers everything before `end`, in sequence space (RFC 9293 §3.4).
+fn reaches(ack: u32, end: u32) -> bool {
+    ack.wrapping_sub(end) < 1 << 31
+}
+
+/// The initiator's state after the FINs `[initiator's, responder's]` seen and acknowledged so far.
+fn closing_state(from: TcpState, fin: [bool; 2], acked: [bool; 2]) -> TcpState {
+    let [mine, theirs] = fin;
+    let [mine_acked, _] = acked;
+    match from {
+        TcpState::FinWait1 | TcpState::FinWait2 | TcpState::Closing => match (theirs, mine_acked) {
+            (false, false) => TcpState::FinWait1,
+            (false, true) => TcpState::FinWait2,
+            (true, false) => TcpState::Closing,
+            (true, true) => TcpState::TimeWait,
+        },
+        TcpState::CloseWait | TcpState::LastAck if mine => {
+            if mine_acked {
+                TcpState::Closed
+            } else {
+                TcpState::LastAck
+            }
+        }
+        TcpState::TimeWait | TcpState::Closed | TcpState::CloseWait | TcpState::LastAck => from,
+        _ if mine => closing_state(TcpState::FinWait1, fin, acked),
+        _ if theirs => TcpState::CloseWait,
+        _ => from,
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acknowledgments_wrap() {
+        assert!(reaches(5, 5));
+        assert!(reaches(3, 0xffff_fff0));
+        assert!(!reaches(0xffff_fff0, 3));
+    }
+
+    #[test]
+    fn closing_follows_rfc_9293_figure_5() {
+        use TcpState::*;
+        let state = closing_state;
+        assert_eq!(state(Established, [true, false], [false, false]), FinWait1);
+        assert_eq!(state(FinWait1, [true, false], [true, false]), FinWait2);
+        assert_eq!(state(FinWait1, [true, true], [false, false]), Closing);
+        assert_eq!(state(FinWait1, [true, true], [true, false]), TimeWait);
+        assert_eq!(state(FinWait2, [true, true], [true, false]), TimeWait);
+        assert_eq!(state(Closing, [true, true], [true, false]), TimeWait);
+        assert_eq!(state(Established, [false, true], [false, false]), CloseWait);
+        assert_eq!(state(CloseWait, [true, true], [false, true]), LastAck);
+        assert_eq!(state(LastAck, [true, true], [true, true]), Closed);
     }
 }

@@ -1,0 +1,221 @@
+//! Where a key's slot is: fixed buckets of one cache line, searched by 16-bit tags. Belongs to the Writer alone.
+//!
+//! A full bucket passes the entry on to the next one and counts that in `overflow`, so a search ends at the first bucket
+//! nothing was passed on from. Removal undoes the counts: no tombstones, no growth, no rehash, nothing allocated after start.
+
+use crate::mem::{MemoryError, Slab, prefetch};
+use crate::slot::SlotId;
+
+const LANES: usize = 8;
+/// Buckets a search looks at, at most.
+pub(crate) const PROBE_LIMIT: usize = 16;
+/// Slots of the table for each bucket: half of the lanes, so that a bucket in fifty overflows.
+const SLOTS_PER_BUCKET: usize = LANES / 2;
+
+/// One cache line: eight tags, their slots, and how many entries were passed on to later buckets.
+#[derive(Default)]
+#[repr(C, align(64))]
+pub(crate) struct Bucket {
+    tags: [u16; LANES],
+    slots: [u32; LANES],
+    overflow: u32,
+}
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+const LOW_BITS: u64 = 0x0001_0001_0001_0001;
+const HIGH_BITS: u64 = 0x8000_8000_8000_8000;
+
+impl Bucket {
+    /// Lanes whose tag may equal `tag`, one bit a lane (bit 15 of each 16). May name a lane too many, never one too few.
+    #[inline]
+    fn candidates(&self, tag: u16) -> u128 {
+        let pattern = u64::from(tag).wrapping_mul(LOW_BITS);
+        let [a, b, c, d, e, f, g, h] = self.tags.map(u64::from);
+        let low = (a | b << 16 | c << 32 | d << 48) ^ pattern;
+        let high = (e | f << 16 | g << 32 | h << 48) ^ pattern;
+        let zero = |word: u64| word.wrapping_sub(LOW_BITS) & !word & HIGH_BITS;
+        u128::from(zero(low)) | u128::from(zero(high)) << 64
+    }
+}
+
+/// The hash of a key, seeded; upper 16 bits are the tag, lower 32 choose the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyHash(pub(crate) u64);
+
+impl KeyHash {
+    /// Never 0, which marks an empty lane.
+    #[inline]
+    fn tag(self) -> u16 {
+        ((self.0 >> 48) as u16).max(1)
+    }
+}
+
+pub(crate) struct Index {
+    buckets: Slab<Bucket>,
+}
+
+impl Index {
+    pub(crate) fn new(capacity: usize) -> Result<Self, MemoryError> {
+        Ok(Index { buckets: Slab::zeroed(capacity.div_ceil(SLOTS_PER_BUCKET).max(1))? })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.buckets.bytes()
+    }
+
+    #[inline]
+    fn home(&self, hash: KeyHash) -> usize {
+        (((hash.0 & 0xffff_ffff) * self.buckets.len() as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn next(&self, bucket: usize) -> usize {
+        if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
+    }
+
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: KeyHash) {
+        prefetch(&self.buckets[self.home(hash)]);
+    }
+
+    /// The first slot of the home bucket whose tag fits: a guess for prefetching, to be checked against the key.
+    #[inline]
+    pub(crate) fn guess(&self, hash: KeyHash) -> Option<SlotId> {
+        let bucket = &self.buckets[self.home(hash)];
+        let lanes = bucket.candidates(hash.tag());
+        if lanes == 0 {
+            return None;
+        }
+        Some(SlotId(bucket.slots[(lanes.trailing_zeros() as usize / 16) % LANES]))
+    }
+
+    /// The slot with this hash for which `is_it` says yes.
+    #[inline]
+    pub(crate) fn find(&self, hash: KeyHash, mut is_it: impl FnMut(SlotId) -> bool) -> Option<SlotId> {
+        let mut at = self.home(hash);
+        for _ in 0..PROBE_LIMIT {
+            let bucket = &self.buckets[at];
+            let mut lanes = bucket.candidates(hash.tag());
+            while lanes != 0 {
+                let lane = (lanes.trailing_zeros() as usize / 16) % LANES;
+                if bucket.tags[lane] == hash.tag() {
+                    let slot = SlotId(bucket.slots[lane]);
+                    if is_it(slot) {
+                        return Some(slot);
+                    }
+                }
+                lanes &= lanes - 1;
+            }
+            if bucket.overflow == 0 {
+                return None;
+            }
+            at = self.next(at);
+        }
+        None
+    }
+
+    /// Enters `slot`, which must not be in the index. `false` when every bucket within reach is full.
+    pub(crate) fn insert(&mut self, hash: KeyHash, slot: SlotId) -> bool {
+        let Some((bucket, lane, passed)) = self.locate(hash, |tag, _| tag == 0) else {
+            return false;
+        };
+        self.buckets[bucket].tags[lane] = hash.tag();
+        self.buckets[bucket].slots[lane] = slot.0;
+        self.shift_overflow(hash, passed, 1);
+        true
+    }
+
+    /// Takes `slot` out. `false` when it was not there.
+    pub(crate) fn remove(&mut self, hash: KeyHash, slot: SlotId) -> bool {
+        let tag = hash.tag();
+        let Some((bucket, lane, passed)) = self.locate(hash, |t, s| t == tag && s == slot.0) else {
+            return false;
+        };
+        self.buckets[bucket].tags[lane] = 0;
+        self.shift_overflow(hash, passed, -1);
+        true
+    }
+
+    /// Slots in the buckets a search for `hash` goes through, nearest first: what an eviction chooses from.
+    pub(crate) fn group(&self, hash: KeyHash) -> impl Iterator<Item = SlotId> + '_ {
+        let home = self.home(hash);
+        let path = std::iter::successors(Some(home), |&at| Some(self.next(at))).take(PROBE_LIMIT);
+        path.flat_map(|at| {
+            let bucket = &self.buckets[at];
+            bucket.tags.iter().zip(bucket.slots).filter(|(tag, _)| **tag != 0).map(|(_, slot)| SlotId(slot))
+        })
+    }
+
+    fn locate(&self, hash: KeyHash, fits: impl Fn(u16, u32) -> bool) -> Option<(usize, usize, usize)> {
+        let mut at = self.home(hash);
+        for passed in 0..PROBE_LIMIT {
+            let bucket = &self.buckets[at];
+            if let Some(lane) = (0..LANES).find(|&lane| fits(bucket.tags[lane], bucket.slots[lane])) {
+                return Some((at, lane, passed));
+            }
+            at = self.next(at);
+        }
+        None
+    }
+
+    fn shift_overflow(&mut self, hash: KeyHash, passed: usize, by: i32) {
+        let mut at = self.home(hash);
+        for _ in 0..passed {
+            let overflow = &mut self.buckets[at].overflow;
+            *overflow = overflow.wrapping_add_signed(by);
+            at = self.next(at);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn every_tag_is_found_in_every_lane() {
+        for lane in 0..LANES {
+            for tag in [1u16, 0x7fff, 0x8000, 0xffff] {
+                let mut bucket = Bucket::default();
+                bucket.tags[lane] = tag;
+                let lanes = bucket.candidates(tag);
+                assert!(lanes & (1 << (lane * 16 + 15)) != 0, "lane {lane} tag {tag:#x}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Few distinct hashes, so that buckets overflow and tags collide.
+        #[test]
+        fn behaves_like_a_map_under_random_operations(
+            operations in prop::collection::vec((any::<bool>(), 0u64..96), 1..400),
+        ) {
+            let mut index = Index::new(64).unwrap();
+            let mut model: HashMap<u64, u32> = HashMap::new();
+            let hash = |key: u64| KeyHash((key % 5) << 48 | (key % 3) << 29);
+            for (insert, key) in operations {
+                let found = index.find(hash(key), |slot| model.get(&key) == Some(&slot.0));
+                prop_assert_eq!(found.map(|slot| slot.0), model.get(&key).copied());
+                match (insert, found) {
+                    (true, None) => {
+                        let slot = u32::try_from(key).unwrap() + 1_000;
+                        if index.insert(hash(key), SlotId(slot)) {
+                            model.insert(key, slot);
+                        }
+                    }
+                    (false, Some(slot)) => {
+                        prop_assert!(index.remove(hash(key), slot));
+                        model.remove(&key);
+                    }
+                    _ => {}
+                }
+            }
+            for key in model.keys().copied().collect::<Vec<_>>() {
+                prop_assert!(index.remove(hash(key), SlotId(model[&key])));
+            }
+            prop_assert!(index.buckets.iter().all(|b| b.overflow == 0 && b.tags == [0; LANES]));
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Memory of the table: zeroed slabs on huge pages, taken and touched at start, and prefetch. The crate's only unsafe code.
+#![expect(unsafe_code, reason = "mapping memory and prefetching have no safe form")]
+
+use std::ops::{Deref, DerefMut};
+
+/// Types for which memory filled with zero bytes is a valid value.
+///
+/// # Safety
+/// An all-zero bit pattern must be a valid, initialised value, and the type must not need dropping.
+pub(crate) unsafe trait Zeroed: Default + Sized {}
+
+/// The table's memory could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot take {bytes} bytes for the flow table: {source}; lower flow.capacity or free memory")]
+pub struct MemoryError {
+    /// Bytes asked for.
+    pub bytes: usize,
+    /// What the operating system answered.
+    pub source: std::io::Error,
+}
+
+/// A fixed array, zeroed at start; every page is touched before the first use, so no packet meets a page fault.
+#[cfg(not(loom))]
+pub(crate) struct Slab<T> {
+    start: std::ptr::NonNull<T>,
+    len: usize,
+    mapped_bytes: usize,
+}
+
+#[cfg(not(loom))]
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+#[cfg(not(loom))]
+const PAGE_BYTES: usize = 4096;
+
+#[cfg(not(loom))]
+impl<T: Zeroed> Slab<T> {
+    /// Maps `len` zeroed values, aligned to 2 MiB, on transparent huge pages where the kernel gives them.
+    ///
+    /// # Errors
+    /// [`MemoryError`] when the system has no room.
+    pub(crate) fn zeroed(len: usize) -> Result<Self, MemoryError> {
+        let bytes = len.max(1).saturating_mul(size_of::<T>());
+        let fail = |bytes| MemoryError { bytes, source: std::io::Error::last_os_error() };
+        if bytes > isize::MAX as usize - 2 * HUGE_PAGE_BYTES {
+            return Err(MemoryError { bytes, source: std::io::ErrorKind::OutOfMemory.into() });
+        }
+        let wanted = bytes.next_multiple_of(HUGE_PAGE_BYTES);
+        // One huge page more, so that an aligned start lies inside.
+        let length = wanted + HUGE_PAGE_BYTES;
+        // SAFETY: an anonymous private mapping at an address of the kernel's choice touches no existing memory.
+        let raw = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                length,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if raw == libc::MAP_FAILED {
+            return Err(fail(bytes));
+        }
+        let head = raw.align_offset(HUGE_PAGE_BYTES);
+        // SAFETY: head < HUGE_PAGE_BYTES (alignment of a byte pointer), so the result lies inside the mapping.
+        let aligned = unsafe { raw.cast::<u8>().add(head) };
+        if head > 0 {
+            // SAFETY: the range [raw, aligned) belongs to the mapping made above and nothing points into it.
+            unsafe { libc::munmap(raw, head) };
+        }
+        let tail = length - head - wanted;
+        // SAFETY: aligned + wanted is at most the end of the mapping.
+        let end = unsafe { aligned.add(wanted) };
+        if tail > 0 {
+            // SAFETY: the range [end, end + tail) is the rest of the mapping and nothing points into it.
+            unsafe { libc::munmap(end.cast(), tail) };
+        }
+        // SAFETY: the range was mapped above; the advice changes page sizes, not contents. A refusal is harmless.
+        unsafe { libc::madvise(aligned.cast(), wanted, libc::MADV_HUGEPAGE) };
+        for offset in (0..wanted).step_by(PAGE_BYTES) {
+            // SAFETY: offset < wanted, inside the mapping.
+            let page = unsafe { aligned.add(offset) };
+            // SAFETY: the page is mapped writable and not yet shared; volatile so that the touch is not optimised away.
+            unsafe { page.write_volatile(0) };
+        }
+        let start = std::ptr::NonNull::new(aligned.cast::<T>()).ok_or_else(|| fail(bytes))?;
+        Ok(Slab { start, len, mapped_bytes: wanted })
+    }
+
+    /// Bytes this slab takes from the system.
+    pub(crate) fn bytes(&self) -> usize {
+        self.mapped_bytes
+    }
+}
+
+#[cfg(not(loom))]
+impl<T> Deref for Slab<T> {
+    type Target = [T];
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: start points to len values inside the mapping, aligned to 2 MiB, zeroed, which `Zeroed` says is valid.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+#[cfg(not(loom))]
+impl<T> DerefMut for Slab<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`; &mut self makes the access exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+#[cfg(not(loom))]
+impl<T> Drop for Slab<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping of mapped_bytes at start is ours and no reference to it outlives self.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.mapped_bytes) };
+    }
+}
+
+#[cfg(not(loom))]
+// SAFETY: the slab owns its memory; sending it sends the values, which are Send.
+unsafe impl<T: Send> Send for Slab<T> {}
+#[cfg(not(loom))]
+// SAFETY: shared access gives &T only, and T is Sync.
+unsafe impl<T: Sync> Sync for Slab<T> {}
+
+/// loom's atomics cannot be mapped; the model gets a plain vector.
+#[cfg(loom)]
+pub(crate) struct Slab<T>(Vec<T>);
+
+#[cfg(loom)]
+impl<T: Zeroed> Slab<T> {
+    pub(crate) fn zeroed(len: usize) -> Result<Self, MemoryError> {
+        Ok(Slab((0..len).map(|_| T::default()).collect()))
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len() * size_of::<T>()
+    }
+}
+
+#[cfg(loom)]
+impl<T> Deref for Slab<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+#[cfg(loom)]
+impl<T> DerefMut for Slab<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}
+
+/// Asks the core to bring the line of `value` close, to be written soon. Never faults.
+#[inline(always)]
+pub(crate) fn prefetch<T>(value: &T) {
+    let address = std::ptr::from_ref(value);
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch reads nothing architecturally and never faults, whatever the address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast::<i8>());
+    }
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    // SAFETY: PRFM is a hint; it never faults and touches no register or flag that Rust relies on.
+    unsafe {
+        std::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, readonly, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
+}
+
+macro_rules! zeroed {
+    ($($type:ty),* $(,)?) => {$(
+        // SAFETY: made of integers and atomics of integers only; zero is a valid value of each and none needs dropping.
+        unsafe impl Zeroed for $type {}
+    )*};
+}
+zeroed!(
+    crate::slot::Hot,
+    crate::slot::Track,
+    crate::slot::Cold,
+    crate::index::Bucket,
+    crate::sweeper::Shadow,
+    u32,
+);
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slab_is_zeroed_aligned_and_writable() {
+        let mut slab: Slab<u32> = Slab::zeroed(1_000).unwrap();
+        assert_eq!(slab.len(), 1_000);
+        assert!(slab.iter().all(|&word| word == 0));
+        assert_eq!(slab.as_ptr().addr() % HUGE_PAGE_BYTES, 0);
+        assert_eq!(slab.bytes(), HUGE_PAGE_BYTES);
+        slab[999] = 7;
+        assert_eq!(slab[999], 7);
+    }
+
+    #[test]
+    fn more_than_the_address_space_is_a_clear_error() {
+        let error = Slab::<u32>::zeroed(usize::MAX / 8).err().unwrap().to_string();
+        assert!(error.contains("flow.capacity"), "{error}");
+    }
+}

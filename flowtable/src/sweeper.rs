@@ -1,0 +1,424 @@
+//! The control thread's half of the table: walks the slots and cuts records, without the worker noticing.
+//!
+//! For each slot it keeps a shadow of what has been exported; a record is the slot's totals less the shadow, so no counter
+//! is ever reset and nothing falls between two records.
+
+use crate::key::{Direction, FlowKey, protocol};
+use crate::mem::{MemoryError, Slab};
+use crate::packet::FirstPacket;
+use crate::record::{Counters, EndReason, FlowRecord, Initiator, RecordSink, TcpRecord};
+use crate::slot::{Meta, SlotId, Snapshot, protocol_of};
+use crate::sync::{Arc, AtomicU32, Ordering};
+use crate::table::{REGION_SLOTS, Retire, Shared, TableStats};
+use crate::tcp::TcpState;
+use crate::time::Nanos;
+use crate::timeouts::Timeouts;
+
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+/// Fill of the table, in per mille, from which idle timeouts shrink, and by how many binary places: for flows of a single
+/// packet, and for the others.
+const PRESSURE: [(u64, u32, u32); 3] = [(980, 10, 3), (950, 5, 1), (900, 3, 0)];
+
+/// What is already exported of the flow in a slot.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Shadow {
+    packets: [u64; 2],
+    bytes: [u64; 2],
+    /// Start of the next record's window.
+    window_start: u64,
+    /// Records cut of this flow.
+    number: u32,
+    /// When the window began by the sweeper's clock, in ms, the low 32 bits.
+    cut_ms: u32,
+    generation: u16,
+    marks: u16,
+}
+const _: () = assert!(size_of::<Shadow>() == 56);
+
+/// A record has been cut: orientation stays as it was then.
+const ORIENTED: u16 = 1;
+const FORWARD_HI: u16 = 1 << 1;
+const DESTINATION_INITIATED: u16 = 1 << 2;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Live flows looked at.
+    pub live: u64,
+    /// Records cut.
+    pub records: u64,
+    /// Packets in those records.
+    pub packets: u64,
+}
+
+/// The one sweeper of a table.
+pub struct Sweeper {
+    shared: Arc<Shared>,
+    shadows: Slab<Shadow>,
+}
+
+impl Sweeper {
+    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, MemoryError> {
+        let shadows = Slab::zeroed(shared.hot.len())?;
+        Ok(Sweeper { shared, shadows })
+    }
+
+    /// Cuts every record that is due at `now` and asks the Writer to free flows that ended.
+    pub fn sweep(&mut self, now: Nanos, timeouts: &Timeouts, sink: &mut impl RecordSink) -> SweepReport {
+        let (single, other) = self.pressure();
+        let rules = Rules { now, timeouts, single, other };
+        self.walk(sink, |sweeper, slot, sink, report| sweeper.consider(slot, &rules, sink, report))
+    }
+
+    /// Cuts a record of every live flow that has something to tell, as [`EndReason::ForcedEnd`]. The flows live on.
+    pub fn flush(&mut self, now: Nanos, sink: &mut impl RecordSink) -> SweepReport {
+        self.walk(sink, |sweeper, slot, sink, report| {
+            if let Some(last) = sweeper.snapshot(slot, sink, report) {
+                sweeper.cut(slot, &last, EndReason::ForcedEnd, now, sink, report);
+            }
+        })
+    }
+
+    /// Takes in the flows the Writer ended by itself. Worth calling often while the table is full.
+    pub fn drain_handovers(&mut self, sink: &mut impl RecordSink) -> SweepReport {
+        let mut report = SweepReport::default();
+        self.take_handovers(sink, &mut report);
+        report
+    }
+
+    /// Whether the Writer has ended flows that wait to be taken in.
+    pub fn has_handovers(&self) -> bool {
+        !self.shared.handover.is_empty()
+    }
+
+    /// Reads flows from any other thread.
+    pub fn observer(&self) -> Observer {
+        Observer { shared: Arc::clone(&self.shared) }
+    }
+
+    /// How full the table is and what happened in it.
+    pub fn stats(&self) -> TableStats {
+        self.shared.stats()
+    }
+
+    fn walk<S: RecordSink>(
+        &mut self,
+        sink: &mut S,
+        mut visit: impl FnMut(&mut Self, SlotId, &mut S, &mut SweepReport),
+    ) -> SweepReport {
+        let mut report = SweepReport::default();
+        self.take_handovers(sink, &mut report);
+        for region in 0..self.shared.regions.len() {
+            if self.shared.regions[region].load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let first = region * REGION_SLOTS;
+            for at in first..(first + REGION_SLOTS).min(self.shadows.len()) {
+                if Meta(self.shared.hot[at].meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
+                    report.live += 1;
+                    #[expect(clippy::cast_possible_truncation, reason = "capacity is at most 2^31")]
+                    visit(self, SlotId(at as u32), sink, &mut report);
+                }
+            }
+        }
+        report
+    }
+
+    /// A look at the hot line; the whole slot only when something is due.
+    fn consider(
+        &mut self,
+        slot: SlotId,
+        rules: &Rules,
+        sink: &mut impl RecordSink,
+        report: &mut SweepReport,
+    ) {
+        let at = slot.0 as usize;
+        let hot = &self.shared.hot[at];
+        let meta = Meta(hot.meta.load(Ordering::Relaxed));
+        let shadow = &self.shadows[at];
+        let glance = Glance {
+            meta,
+            last_seen: Nanos(hot.last_seen.load(Ordering::Relaxed)),
+            protocol: protocol_of(hot.key[1].load(Ordering::Relaxed)),
+            packets: hot.packets[0].load(Ordering::Relaxed) + hot.packets[1].load(Ordering::Relaxed),
+        };
+        let known = shadow.generation == meta.generation();
+        if known && !meta.has(Meta::CLOSED) && rules.end(&glance).is_none() && !rules.active(shadow.cut_ms) {
+            return;
+        }
+        let Some(last) = self.snapshot(slot, sink, report) else {
+            return;
+        };
+        let closed =
+            last.meta.has(Meta::CLOSED) && rules.now.since(last.closed_at) >= rules.timeouts.close_linger_ns;
+        let end = if closed { Some(EndReason::EndOfFlowDetected) } else { rules.end(&Glance::of(&last)) };
+        match end {
+            Some(reason) => {
+                self.cut(slot, &last, reason, rules.now, sink, report);
+                // A full mailbox keeps the flow until the next sweep; its shadow already holds all there is.
+                let _ = self.shared.retire.put(Retire { slot, version: last.version });
+            }
+            None if rules.active(self.shadows[at].cut_ms) => {
+                self.cut(slot, &last, EndReason::ActiveTimeout, rules.now, sink, report);
+            }
+            None => {}
+        }
+    }
+
+    /// A consistent copy of a live slot, with the shadow made ready for the flow in it.
+    fn snapshot(
+        &mut self,
+        slot: SlotId,
+        sink: &mut impl RecordSink,
+        report: &mut SweepReport,
+    ) -> Option<Snapshot> {
+        let last = self.shared.snapshot(slot)?;
+        let at = slot.0 as usize;
+        if last.meta.generation() != self.shadows[at].generation {
+            // The flow before this one may wait in the mailbox; it was put there before this one was published, and
+            // needs the shadow that is about to be replaced.
+            self.take_handovers(sink, report);
+            if last.meta.generation() == self.shadows[at].generation {
+                // The flow of this copy was handed over meanwhile, with all there was to tell.
+                return None;
+            }
+            self.shadows[at] = Shadow::begin(&last);
+        }
+        last.meta.has(Meta::LIVE).then_some(last)
+    }
+
+    fn take_handovers(&mut self, sink: &mut impl RecordSink, report: &mut SweepReport) {
+        while let Some(handover) = self.shared.handover.take() {
+            let at = handover.slot.0 as usize;
+            if self.shadows[at].generation != handover.last.meta.generation() {
+                self.shadows[at] = Shadow::begin(&handover.last);
+            }
+            let ended = handover.last.last_seen;
+            self.cut(handover.slot, &handover.last, handover.reason, ended, sink, report);
+        }
+    }
+
+    /// Exports what is new since the last record; nothing where nothing is.
+    fn cut(
+        &mut self,
+        slot: SlotId,
+        last: &Snapshot,
+        reason: EndReason,
+        now: Nanos,
+        sink: &mut impl RecordSink,
+        report: &mut SweepReport,
+    ) {
+        let shadow = &mut self.shadows[slot.0 as usize];
+        shadow.cut_ms = millis(now);
+        if last.packets_total() == shadow.packets[0] + shadow.packets[1] {
+            return;
+        }
+        let record = shadow.record(last, reason);
+        shadow.advance(last, &record);
+        report.records += 1;
+        report.packets += record.to_destination.packets_delta + record.to_source.packets_delta;
+        sink.record(&record);
+    }
+
+    fn pressure(&self) -> (u32, u32) {
+        let fill =
+            u64::from(self.shared.tallies.live.load(Ordering::Relaxed)) * 1_000 / self.shadows.len() as u64;
+        PRESSURE
+            .iter()
+            .find(|(from, _, _)| fill >= *from)
+            .map_or((0, 0), |&(_, single, other)| (single, other))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "compared modulo 2^32 only")]
+fn millis(at: Nanos) -> u32 {
+    (at.0 / NANOS_PER_MILLI) as u32
+}
+
+/// What a look at the hot line tells; each word for itself, not of one moment.
+struct Glance {
+    meta: Meta,
+    last_seen: Nanos,
+    protocol: u8,
+    packets: u64,
+}
+
+impl Glance {
+    fn of(last: &Snapshot) -> Glance {
+        Glance {
+            meta: last.meta,
+            last_seen: last.last_seen,
+            protocol: last.key.protocol,
+            packets: last.packets_total(),
+        }
+    }
+}
+
+struct Rules<'a> {
+    now: Nanos,
+    timeouts: &'a Timeouts,
+    single: u32,
+    other: u32,
+}
+
+impl Rules<'_> {
+    /// Why a flow that nobody closed has come to its end, if it has.
+    fn end(&self, glance: &Glance) -> Option<EndReason> {
+        let idle = self.timeouts.idle_ns(glance.protocol, glance.meta.state());
+        let silent = self.now.since(glance.last_seen);
+        let shrink = if glance.packets <= 1 { self.single } else { self.other };
+        if silent >= idle {
+            Some(EndReason::IdleTimeout)
+        } else if shrink > 0 && silent >= idle >> shrink {
+            Some(EndReason::LackOfResources)
+        } else {
+            None
+        }
+    }
+
+    /// Whether a window that began at `cut_ms` has lasted for the active timeout.
+    fn active(&self, cut_ms: u32) -> bool {
+        // The sweeper's clock may lag behind a packet's: a window from the future has lasted for 0 ms.
+        let lasted = millis(self.now).wrapping_sub(cut_ms).cast_signed().max(0);
+        u64::from(lasted.unsigned_abs()) * NANOS_PER_MILLI >= self.timeouts.active_ns
+    }
+}
+
+impl Shadow {
+    fn begin(flow: &Snapshot) -> Shadow {
+        Shadow {
+            window_start: flow.first_seen.0,
+            cut_ms: millis(flow.first_seen),
+            generation: flow.meta.generation(),
+            ..Shadow::default()
+        }
+    }
+
+    fn orientation(&self, last: &Snapshot) -> (Direction, Initiator) {
+        let initiator = |destination| if destination { Initiator::Destination } else { Initiator::Source };
+        if self.marks & ORIENTED == 0 {
+            return (last.meta.forward(), initiator(last.meta.has(Meta::DESTINATION_INITIATED)));
+        }
+        let forward = if self.marks & FORWARD_HI != 0 { Direction::HiToLo } else { Direction::LoToHi };
+        (forward, initiator(self.marks & DESTINATION_INITIATED != 0))
+    }
+
+    fn counters(&self, last: &Snapshot, direction: Direction) -> Counters {
+        let side = direction as usize;
+        Counters {
+            packets_delta: last.packets[side] - self.packets[side],
+            bytes_delta: last.bytes[side] - self.bytes[side],
+            packets_total: last.packets[side],
+            bytes_total: last.bytes[side],
+        }
+    }
+
+    /// Flags whose last packet lies in the window. Exact for windows of less than 2^32 packets.
+    fn flags(&self, last: &Snapshot) -> u8 {
+        let total = last.packets_total();
+        let window = total - (self.packets[0] + self.packets[1]);
+        #[expect(clippy::cast_possible_truncation, reason = "ordinals are kept modulo 2^32")]
+        let seen = |at: u32| at != 0 && u64::from((total as u32).wrapping_sub(at)) < window;
+        (0u8..8).filter(|&bit| seen(last.flag_at[usize::from(bit)])).fold(0, |flags, bit| flags | 1 << bit)
+    }
+
+    fn record(&self, last: &Snapshot, end_reason: EndReason) -> FlowRecord {
+        let (forward, initiator) = self.orientation(last);
+        let tcp = (last.key.protocol == protocol::TCP)
+            .then(|| TcpRecord { state: last.meta.state(), flags: self.flags(last) });
+        FlowRecord {
+            key: last.key,
+            forward,
+            initiator,
+            first: last.first,
+            flow_start: last.first_seen,
+            start: Nanos(self.window_start),
+            end: last.last_seen,
+            number: self.number,
+            end_reason,
+            tcp,
+            to_destination: self.counters(last, forward),
+            to_source: self.counters(last, forward.flipped()),
+        }
+    }
+
+    fn advance(&mut self, last: &Snapshot, record: &FlowRecord) {
+        self.packets = last.packets;
+        self.bytes = last.bytes;
+        self.window_start = last.last_seen.0;
+        self.number += 1;
+        self.marks = ORIENTED
+            | if record.forward == Direction::HiToLo { FORWARD_HI } else { 0 }
+            | if record.initiator == Initiator::Destination { DESTINATION_INITIATED } else { 0 };
+    }
+}
+
+/// A look at one live flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveFlow {
+    /// The flow's canonical key.
+    pub key: FlowKey,
+    /// The canonical direction that is source to destination.
+    pub forward: Direction,
+    /// Facts of the first packet.
+    pub first: FirstPacket,
+    /// When the first packet was received.
+    pub first_seen: Nanos,
+    /// When the last packet so far was received.
+    pub last_seen: Nanos,
+    /// Packets so far, `[source to destination, destination to source]`.
+    pub packets: [u64; 2],
+    /// Octets so far, `[source to destination, destination to source]`.
+    pub bytes: [u64; 2],
+    /// State of the initiator's endpoint; `None` for protocols other than TCP.
+    pub tcp_state: Option<TcpState>,
+}
+
+/// Reads the live flows of a table without disturbing Writer or Sweeper. Any number may exist.
+#[derive(Clone)]
+pub struct Observer {
+    shared: Arc<Shared>,
+}
+
+impl Observer {
+    /// Calls `visit` with each live flow. A flow the worker is busy with at that moment may be passed over.
+    pub fn visit(&self, mut visit: impl FnMut(&LiveFlow)) {
+        let live = |region: &AtomicU32| region.load(Ordering::Relaxed) > 0;
+        for (region, _) in self.shared.regions.iter().enumerate().filter(|(_, region)| live(region)) {
+            let first = region * REGION_SLOTS;
+            for at in first..(first + REGION_SLOTS).min(self.shared.hot.len()) {
+                if !Meta(self.shared.hot[at].meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
+                    continue;
+                }
+                #[expect(clippy::cast_possible_truncation, reason = "capacity is at most 2^31")]
+                let copy = self.shared.snapshot(SlotId(at as u32));
+                if let Some(flow) = copy.filter(|copy| copy.meta.has(Meta::LIVE)) {
+                    visit(&LiveFlow::of(&flow));
+                }
+            }
+        }
+    }
+
+    /// How full the table is and what happened in it.
+    pub fn stats(&self) -> TableStats {
+        self.shared.stats()
+    }
+}
+
+impl LiveFlow {
+    fn of(copy: &Snapshot) -> LiveFlow {
+        let forward = copy.meta.forward();
+        let by_side = |values: [u64; 2]| [values[forward as usize], values[forward.flipped() as usize]];
+        LiveFlow {
+            key: copy.key,
+            forward,
+            first: copy.first,
+            first_seen: copy.first_seen,
+            last_seen: copy.last_seen,
+            packets: by_side(copy.packets),
+            bytes: by_side(copy.bytes),
+            tcp_state: (copy.key.protocol == protocol::TCP).then(|| copy.meta.state()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What Writer, Sweeper and Observer share: the slots, the two mailboxes and the counters. Fixed at start.
+
+use crate::index::Index;
+use crate::mem::{MemoryError, Slab};
+use crate::record::EndReason;
+use crate::slot::{Cold, Hot, SlotId, Snapshot, Track, snapshot};
+use crate::sweeper::Sweeper;
+use crate::sync::{Arc, AtomicU32, AtomicU64, Mailbox, Ordering};
+use crate::writer::Writer;
+
+/// Slots a live counter covers: a sweep passes over regions without a live flow.
+pub(crate) const REGION_SLOTS: usize = 1024;
+/// Flows the Writer can have ended by itself before the Sweeper has to look.
+#[cfg(not(loom))]
+const HANDOVER_CAPACITY: usize = 8_192;
+#[cfg(loom)]
+const HANDOVER_CAPACITY: usize = 2;
+/// Flows the Sweeper can have asked to be freed before the Writer has to look.
+#[cfg(not(loom))]
+const RETIRE_CAPACITY: usize = 65_536;
+#[cfg(loom)]
+const RETIRE_CAPACITY: usize = 2;
+
+/// Size and seeds of a table.
+#[derive(Clone, Debug)]
+pub struct TableConfig {
+    /// Flows the table can hold, 1 to 2^31.
+    pub capacity: u32,
+    /// Seed of the key hash.
+    pub seed: u64,
+    /// Ports that mark their side as the responder where the wire gives no better evidence, below 1024 always.
+    pub service_ports: Vec<u16>,
+}
+
+/// A flow the Writer ended: the last copy before its slot went to another one.
+pub(crate) struct Handover {
+    pub(crate) slot: SlotId,
+    pub(crate) reason: EndReason,
+    pub(crate) last: Snapshot,
+}
+
+/// A request to free a slot whose flow was exported, unless a packet moved its version since.
+#[derive(Clone, Copy)]
+pub(crate) struct Retire {
+    pub(crate) slot: SlotId,
+    pub(crate) version: u32,
+}
+
+/// Written by the Writer alone; Relaxed, because each is a figure of its own.
+#[derive(Default)]
+pub(crate) struct Tallies {
+    pub(crate) live: AtomicU32,
+    pub(crate) opened: AtomicU64,
+    pub(crate) freed: AtomicU64,
+    pub(crate) evicted: AtomicU64,
+    pub(crate) reused: AtomicU64,
+}
+
+pub(crate) struct Shared {
+    pub(crate) hot: Slab<Hot>,
+    pub(crate) track: Slab<Track>,
+    pub(crate) cold: Slab<Cold>,
+    /// Live flows of each region; a hint for the Sweeper.
+    pub(crate) regions: Box<[AtomicU32]>,
+    pub(crate) retire: Mailbox<Retire>,
+    pub(crate) handover: Mailbox<Handover>,
+    pub(crate) tallies: Tallies,
+}
+
+impl Shared {
+    #[inline]
+    pub(crate) fn snapshot(&self, slot: SlotId) -> Option<Snapshot> {
+        let at = slot.0 as usize;
+        snapshot(&self.hot[at], &self.track[at], &self.cold[at])
+    }
+
+    pub(crate) fn stats(&self) -> TableStats {
+        TableStats {
+            capacity: self.hot.len() as u64,
+            live: u64::from(self.tallies.live.load(Ordering::Relaxed)),
+            opened: self.tallies.opened.load(Ordering::Relaxed),
+            freed: self.tallies.freed.load(Ordering::Relaxed),
+            evicted: self.tallies.evicted.load(Ordering::Relaxed),
+            reused: self.tallies.reused.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// How full a table is and what happened in it since start. Counts of flows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableStats {
+    /// Flows the table can hold.
+    pub capacity: u64,
+    /// Flows in it now.
+    pub live: u64,
+    /// Flows opened.
+    pub opened: u64,
+    /// Flows freed after their last record.
+    pub freed: u64,
+    /// Flows ended early to make room.
+    pub evicted: u64,
+    /// Flows ended because their 5-tuple began anew.
+    pub reused: u64,
+}
+
+/// Makes a table: the Writer goes to the worker, the Sweeper to the control thread.
+///
+/// Takes and touches all memory now: 64 bytes each of hot, track and cold line, 56 of shadow, 16 of index and 4 of free
+/// list a flow.
+///
+/// # Errors
+/// [`MemoryError`] when the system cannot give that memory.
+pub fn table(config: &TableConfig) -> Result<(Writer, Sweeper), MemoryError> {
+    let capacity = config.capacity.clamp(1, 1 << 31) as usize;
+    let index = Index::new(capacity)?;
+    let shared = Arc::new(Shared {
+        hot: Slab::zeroed(capacity)?,
+        track: Slab::zeroed(capacity)?,
+        cold: Slab::zeroed(capacity)?,
+        regions: (0..capacity.div_ceil(REGION_SLOTS)).map(|_| AtomicU32::new(0)).collect(),
+        retire: Mailbox::bounded(RETIRE_CAPACITY),
+        handover: Mailbox::bounded(HANDOVER_CAPACITY),
+        tallies: Tallies::default(),
+    });
+    let sweeper = Sweeper::new(Arc::clone(&shared))?;
+    let writer = Writer::new(shared, index, config)?;
+    Ok((writer, sweeper))
+}

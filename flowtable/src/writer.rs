@@ -1,0 +1,297 @@
+//! The worker's half of the table. Finds or opens the flow of each packet and counts it there.
+//!
+//! Never allocates, locks, logs or reads a clock. Works through a burst in stages, so that cache misses overlap: hash and
+//! prefetch buckets, compare tags and prefetch slots, then compare keys and write.
+
+use crate::hash::KeyHasher;
+use crate::index::{Index, KeyHash};
+use crate::key::protocol;
+use crate::mem::{MemoryError, Slab, prefetch};
+use crate::orientation;
+use crate::packet::{Packet, Role, tcp_flag};
+use crate::record::EndReason;
+use crate::slot::{Hot, KeyWords, Meta, SlotId, own_copy, update};
+use crate::sync::{Arc, Ordering};
+use crate::table::{Handover, REGION_SLOTS, Shared, TableConfig, TableStats};
+use crate::tcp;
+
+/// Packets worked through in one round of stages.
+pub const MAX_BURST: usize = 64;
+/// Flows an eviction chooses the stalest from.
+const EVICTION_CANDIDATES: usize = 16;
+
+/// The one writer of a table.
+pub struct Writer {
+    shared: Arc<Shared>,
+    index: Index,
+    hasher: KeyHasher,
+    /// Free slots, a stack: the slot freed last is the warmest.
+    free: Slab<u32>,
+    free_len: usize,
+    service_ports: Box<[u16]>,
+}
+
+/// What a burst came to, in packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BurstOutcome {
+    /// Counted in a flow.
+    pub in_flows: u32,
+    /// Not counted: no slot was free and the Sweeper has yet to take earlier evictions.
+    pub table_full: u32,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, index: Index, config: &TableConfig) -> Result<Self, MemoryError> {
+        let capacity = shared.hot.len();
+        let mut free: Slab<u32> = Slab::zeroed(capacity)?;
+        for (slot, entry) in (0..).zip(free.iter_mut().rev()) {
+            *entry = slot;
+        }
+        Ok(Writer {
+            hasher: KeyHasher::new(config.seed),
+            index,
+            free,
+            free_len: capacity,
+            service_ports: config.service_ports.clone().into_boxed_slice(),
+            shared,
+        })
+    }
+
+    /// Counts every packet in its flow, opening flows as needed. Slices longer than [`MAX_BURST`] take several rounds.
+    pub fn update_burst(&mut self, packets: &[Packet]) -> BurstOutcome {
+        let mut outcome = BurstOutcome::default();
+        for burst in packets.chunks(MAX_BURST) {
+            let mut hashed = [(KeyWords { hot: [0; 2], wide: false }, KeyHash(0)); MAX_BURST];
+            for (packet, entry) in burst.iter().zip(&mut hashed) {
+                let words = self.hasher.words(&packet.key);
+                let hash = self.hasher.hash(&words);
+                self.index.prefetch(hash);
+                *entry = (words, hash);
+            }
+            for (packet, (words, hash)) in burst.iter().zip(&hashed) {
+                if let Some(SlotId(slot)) = self.index.guess(*hash) {
+                    let slot = slot as usize;
+                    prefetch(&self.shared.hot[slot]);
+                    if packet.key.protocol == protocol::TCP {
+                        prefetch(&self.shared.track[slot]);
+                    }
+                    if words.wide {
+                        prefetch(&self.shared.cold[slot]);
+                    }
+                }
+            }
+            for (packet, (words, hash)) in burst.iter().zip(&hashed) {
+                if self.count(packet, words, *hash) {
+                    outcome.in_flows += 1;
+                } else {
+                    outcome.table_full += 1;
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Frees flows the Sweeper has exported, `limit` at most; a flow that got a packet since lives on.
+    pub fn serve_retirements(&mut self, limit: usize) -> usize {
+        for served in 0..limit {
+            let Some(retire) = self.shared.retire.take() else {
+                return served;
+            };
+            let hot = &self.shared.hot[retire.slot.0 as usize];
+            let unmoved = hot.version.load(Ordering::Relaxed) == retire.version;
+            if unmoved && Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
+                self.release(retire.slot);
+                bump(&self.shared.tallies.freed);
+            }
+        }
+        limit
+    }
+
+    /// How full the table is and what happened in it.
+    pub fn stats(&self) -> TableStats {
+        self.shared.stats()
+    }
+
+    /// Bytes of memory the table takes, all parts together, the Sweeper's shadows included.
+    pub fn memory_bytes(&self) -> usize {
+        let shared = &self.shared;
+        let shadows = shared.hot.len() * size_of::<crate::sweeper::Shadow>();
+        shared.hot.bytes()
+            + shared.track.bytes()
+            + shared.cold.bytes()
+            + self.index.bytes()
+            + self.free.bytes()
+            + shadows
+    }
+
+    #[inline]
+    fn count(&mut self, packet: &Packet, words: &KeyWords, hash: KeyHash) -> bool {
+        let shared = &self.shared;
+        let is_it = |slot: SlotId| {
+            holds(&shared.hot[slot.0 as usize], words, || shared.cold[slot.0 as usize].holds(&packet.key))
+        };
+        match self.index.find(hash, is_it) {
+            Some(slot) if begins_anew(&self.shared, slot, packet) && !self.shared.handover.is_full() => {
+                self.hand_over(slot, EndReason::EndOfFlowDetected);
+                bump(&self.shared.tallies.reused);
+                self.open(slot, packet, words);
+                true
+            }
+            Some(slot) => {
+                touch(&self.shared, slot, packet);
+                true
+            }
+            None => self.admit(packet, words, hash),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn admit(&mut self, packet: &Packet, words: &KeyWords, hash: KeyHash) -> bool {
+        if self.free_len == 0 && !self.evict(hash) {
+            return false;
+        }
+        let slot = SlotId(self.free[self.free_len - 1]);
+        let entered = self.index.insert(hash, slot) || (self.evict(hash) && self.index.insert(hash, slot));
+        if !entered {
+            return false;
+        }
+        // An eviction just now put its slot on top of the stack; take the one that was entered.
+        if self.free[self.free_len - 1] != slot.0 {
+            self.free.swap_top(self.free_len);
+        }
+        self.free_len -= 1;
+        let tallies = &self.shared.tallies;
+        tallies.live.store(tallies.live.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let region = &self.shared.regions[slot.0 as usize / REGION_SLOTS];
+        region.store(region.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.open(slot, packet, words);
+        true
+    }
+
+    fn open(&mut self, slot: SlotId, packet: &Packet, words: &KeyWords) {
+        let at = slot.0 as usize;
+        let (hot, track, cold) = (&self.shared.hot[at], &self.shared.track[at], &self.shared.cold[at]);
+        let generation = Meta(hot.meta.load(Ordering::Relaxed)).generation().wrapping_add(1);
+        let mut meta = Meta::live(generation);
+        orientation::at_open(&mut meta, packet, &self.service_ports);
+        meta.put(Meta::WIDE, words.wide);
+        meta.set_state(tcp::opening_state(packet));
+        update(hot, || {
+            cold.open(packet);
+            for word in &track.flag_at {
+                word.store(0, Ordering::Relaxed);
+            }
+            for side in 0..2 {
+                hot.packets[side].store(0, Ordering::Relaxed);
+                hot.bytes[side].store(0, Ordering::Relaxed);
+                hot.key[side].store(words.hot[side], Ordering::Relaxed);
+            }
+            hot.last_seen.store(packet.at.0, Ordering::Relaxed);
+            hot.meta.store(meta.0, Ordering::Relaxed);
+        });
+        bump(&self.shared.tallies.opened);
+        touch(&self.shared, slot, packet);
+    }
+
+    /// Ends the stalest flow near `hash`. `false` when the Sweeper has no room for it.
+    fn evict(&mut self, hash: KeyHash) -> bool {
+        if self.shared.handover.is_full() {
+            return false;
+        }
+        let last_seen = |slot: &SlotId| self.shared.hot[slot.0 as usize].last_seen.load(Ordering::Relaxed);
+        let Some(stalest) = self.index.group(hash).take(EVICTION_CANDIDATES).min_by_key(last_seen) else {
+            return false;
+        };
+        self.hand_over(stalest, EndReason::LackOfResources);
+        self.release(stalest);
+        bump(&self.shared.tallies.evicted);
+        true
+    }
+
+    /// Gives the Sweeper the last copy of a flow. The caller has made sure of room, and only the Writer fills it.
+    fn hand_over(&self, slot: SlotId, reason: EndReason) {
+        let at = slot.0 as usize;
+        let last = own_copy(&self.shared.hot[at], &self.shared.track[at], &self.shared.cold[at]);
+        let given = self.shared.handover.put(Handover { slot, reason, last });
+        debug_assert!(given.is_ok(), "room was checked and there is one Writer");
+    }
+
+    fn release(&mut self, slot: SlotId) {
+        let at = slot.0 as usize;
+        let hot = &self.shared.hot[at];
+        let wide = Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::WIDE);
+        let words = KeyWords { hot: [0, 1].map(|i| hot.key[i].load(Ordering::Relaxed)), wide };
+        let removed = self.index.remove(self.hasher.hash(&words), slot);
+        debug_assert!(removed, "every live slot is in the index");
+        update(hot, || {
+            let meta = hot.meta.load(Ordering::Relaxed);
+            hot.meta.store(meta & !Meta::LIVE, Ordering::Relaxed);
+        });
+        self.free[self.free_len] = slot.0;
+        self.free_len += 1;
+        let live = &self.shared.tallies.live;
+        live.store(live.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        let region = &self.shared.regions[at / REGION_SLOTS];
+        region.store(region.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+    }
+}
+
+impl Slab<u32> {
+    /// Exchanges the two topmost of the first `len` entries.
+    fn swap_top(&mut self, len: usize) {
+        if len >= 2 {
+            self.swap(len - 1, len - 2);
+        }
+    }
+}
+
+#[inline]
+fn bump(tally: &crate::sync::AtomicU64) {
+    tally.store(tally.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+#[inline]
+fn holds(hot: &Hot, words: &KeyWords, cold_holds: impl FnOnce() -> bool) -> bool {
+    hot.key[0].load(Ordering::Relaxed) == words.hot[0]
+        && hot.key[1].load(Ordering::Relaxed) == words.hot[1]
+        && Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::WIDE) == words.wide
+        && (!words.wide || cold_holds())
+}
+
+/// A SYN with another initial sequence number on a connection that was closed: the 5-tuple is used again.
+#[inline]
+fn begins_anew(shared: &Shared, slot: SlotId, packet: &Packet) -> bool {
+    if packet.tcp.flags & (tcp_flag::SYN | tcp_flag::ACK) != tcp_flag::SYN {
+        return false;
+    }
+    let at = slot.0 as usize;
+    let meta = Meta(shared.hot[at].meta.load(Ordering::Relaxed));
+    let known = meta.has_by(Meta::SYN, packet.direction);
+    let initial = shared.track[at].initial_sequence[packet.direction as usize].load(Ordering::Relaxed);
+    meta.has(Meta::CLOSED) && !(known && initial == packet.tcp.sequence)
+}
+
+/// Counts `packet` in the flow at `slot`.
+#[inline]
+fn touch(shared: &Shared, slot: SlotId, packet: &Packet) {
+    let at = slot.0 as usize;
+    let hot = &shared.hot[at];
+    update(hot, || {
+        let side = packet.direction as usize;
+        let packets = hot.packets[side].load(Ordering::Relaxed) + 1;
+        hot.packets[side].store(packets, Ordering::Relaxed);
+        hot.bytes[side]
+            .store(hot.bytes[side].load(Ordering::Relaxed) + u64::from(packet.bytes), Ordering::Relaxed);
+        // A packet stamped earlier than the one before it does not turn time back.
+        if packet.at.0 > hot.last_seen.load(Ordering::Relaxed) {
+            hot.last_seen.store(packet.at.0, Ordering::Relaxed);
+        }
+        if packet.key.protocol == protocol::TCP {
+            let ordinal = packets + hot.packets[1 - side].load(Ordering::Relaxed);
+            tcp::follow(hot, &shared.track[at], packet, ordinal);
+        } else if packet.role != Role::Unknown {
+            orientation::on_evidence(hot, packet);
+        }
+    });
+}
