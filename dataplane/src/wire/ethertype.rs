@@ -1,0 +1,123 @@
+//! From an Ethernet type to IP: the walk over VLAN tags, 802.1ah backbone tags and LLC/SNAP (IEEE 802.3 §3.2.6).
+
+use super::{Network, Reason, link::ethernet, llc, pbb, tunnel, vlan};
+
+/// Headers followed between the link layer and IP: [`vlan::MAX_TAGS`] tags, a backbone tag and one LLC header.
+const MAX_HEADERS: usize = 6;
+
+/// An 802.3 length field holds at most 1,500; from 0x0600 on the field is a type.
+const MAX_LENGTH: u16 = 0x05ff;
+
+/// Ethernet types this probe knows (IANA "IEEE 802 Numbers").
+pub(super) mod number {
+    pub(crate) const IPV4: u16 = 0x0800;
+    pub(crate) const ARP: u16 = 0x0806;
+    pub(crate) const RARP: u16 = 0x8035;
+    pub(crate) const IPV6: u16 = 0x86dd;
+    /// IEEE 802.1Q customer tag.
+    pub(crate) const VLAN: u16 = 0x8100;
+    /// IEEE 802.1ad service tag.
+    pub(crate) const QINQ: u16 = 0x88a8;
+    /// Tag types in use before IEEE 802.1ad.
+    pub(crate) const QINQ_OLD: [u16; 3] = [0x9100, 0x9200, 0x9300];
+    /// IEEE 802.1ah backbone service instance tag.
+    pub(crate) const PBB: u16 = 0x88e7;
+    pub(crate) const MPLS: u16 = 0x8847;
+    pub(crate) const MPLS_UPSTREAM: u16 = 0x8848;
+    pub(crate) const PPPOE_DISCOVERY: u16 = 0x8863;
+    pub(crate) const PPPOE_SESSION: u16 = 0x8864;
+}
+
+/// Where the walk ended.
+pub(super) struct Found<'a> {
+    pub network: Network,
+    /// As in [`flowtable::FlowKey::vlans`].
+    pub vlans: u32,
+    pub rest: &'a [u8],
+}
+
+/// Follows `ethertype` to the IP packet in `bytes`.
+#[inline]
+pub(super) fn walk(ethertype: u16, bytes: &[u8]) -> Result<Found<'_>, Reason> {
+    match ethertype {
+        number::IPV4 => Ok(Found { network: Network::V4, vlans: 0, rest: bytes }),
+        number::IPV6 => Ok(Found { network: Network::V6, vlans: 0, rest: bytes }),
+        _ => walk_headers(ethertype, bytes),
+    }
+}
+
+fn walk_headers(mut ethertype: u16, mut bytes: &[u8]) -> Result<Found<'_>, Reason> {
+    let mut tags = vlan::Tags::default();
+    for _ in 0..=MAX_HEADERS {
+        match ethertype {
+            number::IPV4 => return Ok(Found { network: Network::V4, vlans: tags.key(), rest: bytes }),
+            number::IPV6 => return Ok(Found { network: Network::V6, vlans: tags.key(), rest: bytes }),
+            number::VLAN | number::QINQ => (ethertype, bytes) = tag(&mut tags, bytes)?,
+            old if number::QINQ_OLD.contains(&old) => (ethertype, bytes) = tag(&mut tags, bytes)?,
+            number::PBB => {
+                let (_, inner) = pbb::parse(bytes)?;
+                let (frame, rest) = ethernet::parse(inner)?;
+                (ethertype, bytes) = (frame.ethertype, rest);
+            }
+            0..=MAX_LENGTH => {
+                let (llc, rest) = llc::parse(bytes)?;
+                (ethertype, bytes) = (llc.ethertype.ok_or(Reason::Llc)?, rest);
+            }
+            other => return Err(not_ip(other)),
+        }
+    }
+    Err(Reason::LinkTooDeep)
+}
+
+fn tag<'a>(tags: &mut vlan::Tags, bytes: &'a [u8]) -> Result<(u16, &'a [u8]), Reason> {
+    let (tag, rest) = vlan::parse(bytes)?;
+    tags.push(tag.id)?;
+    Ok((tag.ethertype, rest))
+}
+
+fn not_ip(ethertype: u16) -> Reason {
+    match ethertype {
+        number::ARP | number::RARP => Reason::Arp,
+        other => tunnel::not_entered(other).unwrap_or(Reason::OtherEthertype),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(ethertype: u16, bytes: &[u8]) -> Option<Reason> {
+        walk(ethertype, bytes).err()
+    }
+
+    #[test]
+    fn what_is_not_ip_is_told_apart() {
+        assert_eq!(reason(number::ARP, &[]), Some(Reason::Arp));
+        assert_eq!(reason(number::MPLS, &[]), Some(Reason::Mpls));
+        assert_eq!(reason(number::PPPOE_SESSION, &[]), Some(Reason::Pppoe));
+        assert_eq!(reason(0x88cc, &[]), Some(Reason::OtherEthertype));
+        assert_eq!(reason(38, &[0x42, 0x42, 3]), Some(Reason::Llc));
+    }
+
+    #[test]
+    fn ip_is_found_behind_a_backbone_tag_and_its_inner_vlan() {
+        let mut bytes = vec![0, 0, 0, 9];
+        bytes.extend([1; 6]);
+        bytes.extend([2; 6]);
+        bytes.extend([0x81, 0x00, 0x00, 0x07, 0x86, 0xdd, 0x60]);
+        let found = walk(number::PBB, &bytes).unwrap();
+        assert_eq!((found.network, found.vlans, found.rest), (Network::V6, 7 << 12, &[0x60][..]));
+    }
+
+    #[test]
+    fn ip_is_found_in_snap() {
+        let found = walk(40, &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0, 0x45]).unwrap();
+        assert_eq!((found.network, found.rest), (Network::V4, &[0x45][..]));
+    }
+
+    #[test]
+    fn snap_in_snap_is_followed_only_so_far() {
+        let bytes = [0xaa, 0xaa, 3, 0, 0, 0, 0, 40].repeat(20);
+        assert_eq!(reason(40, &bytes), Some(Reason::LinkTooDeep));
+    }
+}

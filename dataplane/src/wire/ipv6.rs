@@ -1,0 +1,253 @@
+//! IPv6 header and extension headers, RFC 8200 §3 and §4. Gives addresses, lengths and the protocol behind the extensions.
+//!
+//! Hop-by-hop, routing, fragment, destination options and shim6 (RFC 5533) headers are stepped over. Mobility, HIP, AH
+//! and ESP end the walk: they are flows of their own protocol without ports, like "no next header".
+
+use super::{Anomaly, Reason, octets, up_to};
+use flowtable::protocol::{TCP, UDP};
+
+const HEADER_LEN: usize = 40;
+const FRAGMENT_LEN: usize = 8;
+
+/// Extension headers followed in one packet; a longer chain is a flow of the last header reached.
+const MAX_EXTENSIONS: usize = 16;
+
+/// Next-header values of the extension headers that are stepped over (IANA "IPv6 Extension Header Types").
+mod extension {
+    pub(crate) const HOP_BY_HOP: u8 = 0;
+    pub(crate) const ROUTING: u8 = 43;
+    pub(crate) const FRAGMENT: u8 = 44;
+    pub(crate) const DESTINATION: u8 = 60;
+    pub(crate) const SHIM6: u8 = 140;
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ipv6 {
+    pub source: u128,
+    pub destination: u128,
+    /// The last header that could be read as such: the transport protocol, or where the walk ended.
+    pub protocol: u8,
+    pub hop_limit: u8,
+    pub traffic_class: u8,
+    /// 20 bits.
+    pub flow_label: u32,
+    /// Octets of the packet: payload length + 40. A payload length of 0 stands for the jumbo option's length
+    /// (RFC 2675) or, under TCP and UDP, for what is left of the frame, as segmentation offload leaves it.
+    pub octets: u32,
+    /// Octets behind the extension headers by the payload length.
+    pub payload_octets: u32,
+    /// In units of 8 octets; 0 for an unfragmented packet.
+    pub fragment_offset: u16,
+    pub more_fragments: bool,
+    pub anomaly: Option<Anomaly>,
+}
+
+/// Parses `bytes`, of which `wire_octets` were on the wire.
+#[inline]
+pub(super) fn parse(bytes: &[u8], wire_octets: u32) -> Result<(Ipv6, &[u8]), Reason> {
+    let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(Reason::Ipv6Truncated)?;
+    let [v0, v1, v2, v3, l0, l1, next_header, hop_limit, addresses @ ..] = header;
+    let first_word = u32::from_be_bytes([*v0, *v1, *v2, *v3]);
+    if first_word >> 28 != 6 {
+        return Err(Reason::Ipv6BadVersion);
+    }
+    let (source, destination) = addresses.split_first_chunk::<16>().ok_or(Reason::Ipv6Truncated)?;
+    let destination = destination.first_chunk::<16>().ok_or(Reason::Ipv6Truncated)?;
+    let wire_payload = wire_octets.saturating_sub(40);
+    let payload_length = match u16::from_be_bytes([*l0, *l1]) {
+        0 => unsaid_length(*next_header, rest, wire_payload),
+        length => u32::from(length),
+    };
+    let mut ipv6 = Ipv6 {
+        source: u128::from_be_bytes(*source),
+        destination: u128::from_be_bytes(*destination),
+        protocol: *next_header,
+        hop_limit: *hop_limit,
+        traffic_class: (first_word >> 20 & 0xff) as u8,
+        flow_label: first_word & 0x000f_ffff,
+        octets: payload_length.saturating_add(40),
+        payload_octets: payload_length,
+        fragment_offset: 0,
+        more_fragments: false,
+        anomaly: if payload_length > wire_payload { Some(Anomaly::Ipv6BeyondFrame) } else { None },
+    };
+    let payload = step_over_extensions(&mut ipv6, up_to(rest, payload_length));
+    Ok((ipv6, payload))
+}
+
+/// Moves `ipv6.protocol` on to the first header that is no extension, and gives the octets from there on.
+#[inline]
+fn step_over_extensions<'a>(ipv6: &mut Ipv6, mut bytes: &'a [u8]) -> &'a [u8] {
+    for _ in 0..MAX_EXTENSIONS {
+        let length = match ipv6.protocol {
+            extension::HOP_BY_HOP | extension::ROUTING | extension::DESTINATION | extension::SHIM6 => {
+                // In units of 8 octets, the first not counted.
+                bytes.get(1).map_or(FRAGMENT_LEN, |&units| usize::from(units).saturating_add(1) << 3)
+            }
+            extension::FRAGMENT => FRAGMENT_LEN,
+            _ => return bytes,
+        };
+        let Some((header, rest)) = bytes.split_at_checked(length) else {
+            ipv6.anomaly = Some(Anomaly::Ipv6ExtensionCut);
+            return &[];
+        };
+        let &[next, _, f0, f1] = header.first_chunk().unwrap_or(&[0; 4]);
+        if ipv6.protocol == extension::FRAGMENT {
+            let fragment = u16::from_be_bytes([f0, f1]);
+            ipv6.fragment_offset = fragment >> 3;
+            ipv6.more_fragments = fragment & 1 != 0;
+        }
+        ipv6.protocol = next;
+        ipv6.payload_octets = ipv6.payload_octets.saturating_sub(octets(header));
+        bytes = rest;
+        if ipv6.fragment_offset != 0 {
+            return bytes;
+        }
+    }
+    if is_stepped_over(ipv6.protocol) {
+        ipv6.anomaly = Some(Anomaly::Ipv6TooManyExtensions);
+        return &[];
+    }
+    bytes
+}
+
+fn is_stepped_over(next_header: u8) -> bool {
+    use extension::{DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING, SHIM6};
+    matches!(next_header, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION | SHIM6)
+}
+
+/// The payload length of a packet whose header says 0.
+#[cold]
+fn unsaid_length(next_header: u8, rest: &[u8], wire_payload: u32) -> u32 {
+    match next_header {
+        extension::HOP_BY_HOP => jumbo_length(rest).unwrap_or(0),
+        TCP | UDP => wire_payload,
+        _ => 0,
+    }
+}
+
+/// The length in the jumbo payload option of the hop-by-hop header at the start of `bytes`, RFC 2675 §2.
+fn jumbo_length(bytes: &[u8]) -> Option<u32> {
+    const PAD1: u8 = 0;
+    const JUMBO: u8 = 0xc2;
+    let length = usize::from(*bytes.get(1)?).saturating_add(1) << 3;
+    let mut options = bytes.get(2..length)?;
+    // Each round takes at least one octet off at most 2,046.
+    while let Some((&kind, rest)) = options.split_first() {
+        if kind == PAD1 {
+            options = rest;
+            continue;
+        }
+        let (&size, rest) = rest.split_first()?;
+        let (value, rest) = rest.split_at_checked(usize::from(size))?;
+        if kind == JUMBO {
+            return Some(u32::from_be_bytes(*value.first_chunk::<4>()?));
+        }
+        options = rest;
+    }
+    None
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A header for `payload`, addresses 2001::1 to 2001::2, and the payload.
+    pub(crate) fn packet(next_header: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+        let mut packet = vec![0x6b, 0x81, 0x23, 0x45, length[0], length[1], next_header, 64];
+        packet.extend((0x2001_u128 << 112 | 1).to_be_bytes());
+        packet.extend((0x2001_u128 << 112 | 2).to_be_bytes());
+        packet.extend(payload);
+        packet
+    }
+
+    fn parsed(bytes: &[u8]) -> Result<(Ipv6, &[u8]), Reason> {
+        parse(bytes, octets(bytes))
+    }
+
+    #[test]
+    fn fields_are_read_and_padding_is_not_payload() {
+        let mut bytes = packet(17, &[1, 2, 3]);
+        bytes.extend([0; 9]);
+        let (header, payload) = parsed(&bytes).unwrap();
+        let expected = Ipv6 {
+            source: 0x2001 << 112 | 1,
+            destination: 0x2001 << 112 | 2,
+            protocol: 17,
+            hop_limit: 64,
+            traffic_class: 0xb8,
+            flow_label: 0x1_2345,
+            octets: 43,
+            payload_octets: 3,
+            fragment_offset: 0,
+            more_fragments: false,
+            anomaly: None,
+        };
+        assert_eq!((header, payload), (expected, &[1, 2, 3][..]));
+        assert_eq!(parsed(&bytes[..39]).err(), Some(Reason::Ipv6Truncated));
+        bytes[0] = 0x40;
+        assert_eq!(parsed(&bytes).err(), Some(Reason::Ipv6BadVersion));
+    }
+
+    #[test]
+    fn extension_headers_are_stepped_over() {
+        let mut payload = vec![43, 1];
+        payload.extend([0; 14]);
+        payload.extend([60, 0, 0, 0, 0, 0, 0, 0]);
+        payload.extend([44, 0, 1, 4, 0, 0, 0, 0]);
+        payload.extend([6, 0, 0, 0, 0, 0, 0, 1]);
+        payload.push(9);
+        let (header, rest) = parsed(&packet(0, &payload).clone()).map(|(h, r)| (h, r.to_vec())).unwrap();
+        assert_eq!((header.protocol, header.payload_octets, rest), (6, 1, vec![9]));
+    }
+
+    #[test]
+    fn cut_extension_header_is_the_last_one_read() {
+        let bytes = packet(60, &[17, 2, 0, 0, 0, 0, 0, 0]);
+        let (header, rest) = parsed(&bytes).unwrap();
+        assert_eq!((header.protocol, header.anomaly, rest), (60, Some(Anomaly::Ipv6ExtensionCut), &[][..]));
+    }
+
+    #[test]
+    fn walk_ends_at_a_later_fragment() {
+        let bytes = packet(44, &[60, 0, 0x05, 0xc9, 0, 0, 0, 1, 255, 255]);
+        let (header, _) = parsed(&bytes).unwrap();
+        assert_eq!((header.protocol, header.fragment_offset, header.more_fragments), (60, 185, true));
+        assert_eq!(header.anomaly, None);
+    }
+
+    #[test]
+    fn walk_ends_at_mobility_and_at_no_next_header() {
+        for last in [59, 135, 139, 50, 51] {
+            let bytes = packet(0, &[last, 0, 1, 4, 0, 0, 0, 0, 6, 0, 0, 0]);
+            assert_eq!(parsed(&bytes).map(|(h, _)| (h.protocol, h.anomaly)), Ok((last, None)));
+        }
+    }
+
+    #[test]
+    fn chain_of_extensions_is_followed_only_so_far() {
+        let mut payload = [60, 0, 1, 4, 0, 0, 0, 0].repeat(MAX_EXTENSIONS - 1);
+        payload.extend([17, 0, 1, 4, 0, 0, 0, 0]);
+        assert_eq!(parsed(&packet(60, &payload)).map(|(h, _)| (h.protocol, h.anomaly)), Ok((17, None)));
+        let endless = [60, 0, 1, 4, 0, 0, 0, 0].repeat(100);
+        let anomaly = Some(Anomaly::Ipv6TooManyExtensions);
+        assert_eq!(parsed(&packet(60, &endless)).map(|(h, _)| (h.protocol, h.anomaly)), Ok((60, anomaly)));
+    }
+
+    #[test]
+    fn payload_length_of_zero_is_looked_up_elsewhere() {
+        let mut jumbo = packet(0, &[6, 0, 0xc2, 4, 0, 1, 0, 8, 9, 9]);
+        (jumbo[4], jumbo[5]) = (0, 0);
+        let (header, _) = parse(&jumbo, 40 + 0x1_0008).unwrap();
+        assert_eq!((header.octets, header.payload_octets, header.protocol), (0x1_0030, 0x1_0000, 6));
+
+        let mut offloaded = packet(6, &[9; 20]);
+        (offloaded[4], offloaded[5]) = (0, 0);
+        assert_eq!(parse(&offloaded, 9000).map(|(h, p)| (h.octets, p.len())), Ok((9000, 20)));
+
+        let mut empty = packet(59, &[0; 6]);
+        (empty[4], empty[5]) = (0, 0);
+        assert_eq!(parsed(&empty).map(|(h, p)| (h.octets, p.len())), Ok((40, 0)));
+    }
+}
