@@ -1,0 +1,412 @@
+//! From a device's name to a started port: attach, configure, queues, start.
+
+use std::ffi::{CStr, CString};
+
+use super::device::{Bus, DeviceSpec};
+use super::eal::{Eal, numa_node};
+use super::error::{DpdkError, Errno};
+use super::log::{self, Mark};
+use super::machine::{self, Binding};
+use super::pool::{self, Pool};
+use super::port::{ClaimedPort, PortConfig, PortInfo, Promiscuous, must_leave_promiscuous};
+use super::rss::{self, RssRequest, RssState};
+use super::rx::MAX_BURST;
+
+/// Data room of a buffer that takes an ordinary frame, in bytes without headroom.
+const ORDINARY_ROOM: u32 = dpdk_sys::RTE_MBUF_DEFAULT_DATAROOM;
+/// Longest IP packet asked of a network card that is not told otherwise.
+const JUMBO_MTU: u16 = 9600;
+/// The MTU of Ethernet, RFC 894.
+const ETHERNET_MTU: u16 = 1500;
+/// Ethernet header, two VLAN tags and the frame check sequence.
+const FRAME_OVERHEAD: u32 = 14 + 8 + 4;
+/// Packets the rings of an AF_XDP socket hold beyond the receive ring: fill and completion.
+const AF_XDP_RINGS: u32 = 2 * 2048;
+/// Descriptors of a transmit queue.
+const TX_DESCRIPTORS: u16 = 512;
+
+const DRIVERS: &str = "net_af_xdp, net_af_packet, net_pcap, net_tap, net_ring, net_null";
+
+/// A started port, before it is given out.
+pub(super) struct Plan {
+    pub(super) info: PortInfo,
+    pub(super) pool: Pool,
+}
+
+/// Finds the port of `device`, makes a virtual one, and claims it.
+pub(super) fn attach(eal: &Eal, device: &DeviceSpec) -> Result<ClaimedPort, DpdkError> {
+    let running = eal.running();
+    let found = match (port_by_name(device.name()), device.bus()) {
+        (Some(id), _) => id,
+        (None, Bus::Pci) => return Err(pci_problem(device, log::cause_since(running.started_at()))),
+        (None, Bus::Virtual) => probe(device)?,
+    };
+    if !running.claim(found) {
+        return Err(DpdkError::DeviceBusy {
+            device: device.to_string(),
+            log: None,
+            advice: "it is named twice".to_owned(),
+        });
+    }
+    Ok(ClaimedPort { id: found, started: false, leave_promiscuous: false, running })
+}
+
+fn port_by_name(name: &str) -> Option<u16> {
+    let name = CString::new(name).ok()?;
+    let mut id = 0;
+    // SAFETY: EAL is up, as callers hold it; `name` and `id` outlive the call.
+    let status = unsafe { dpdk_sys::rte_eth_dev_get_port_by_name(name.as_ptr(), &raw mut id) };
+    Errno::check(status).ok().map(|()| id)
+}
+
+/// Makes a virtual device.
+fn probe(device: &DeviceSpec) -> Result<u16, DpdkError> {
+    if let Some(interface) = device.kernel_interface().filter(|name| !machine::interface_exists(name)) {
+        return Err(DpdkError::UnknownDevice {
+            device: device.to_string(),
+            log: None,
+            advice: format!("there is no interface {interface:?} here; `ip link` lists them"),
+        });
+    }
+    if machine::interface_exists(device.name()) {
+        let name = device.name();
+        return Err(DpdkError::UnknownDevice {
+            device: device.to_string(),
+            log: None,
+            advice: format!("it is an interface of the kernel: write net_af_packet0,iface={name}"),
+        });
+    }
+    let text = CString::new(device.to_string()).expect("a DeviceSpec holds no zero byte");
+    let before = log::mark();
+    // SAFETY: EAL is up; `text` is a C string that outlives the call, which copies it.
+    let status = unsafe { dpdk_sys::rte_dev_probe(text.as_ptr()) };
+    Errno::check(status).map_err(|errno| refusal(device, "not made", errno, before))?;
+    port_by_name(device.name())
+        .ok_or_else(|| refusal(device, "made, but it is no port", Errno::ENODEV, before))
+}
+
+/// Configures the port with its queues, starts it, and reads back what it became.
+pub(super) fn start(
+    claimed: &mut ClaimedPort,
+    device: &DeviceSpec,
+    config: &PortConfig,
+) -> Result<Plan, DpdkError> {
+    let before = log::mark();
+    let refused = |operation: &'static str| move |errno: Errno| refusal(device, operation, errno, before);
+    let id = claimed.id;
+    let info = device_info(id).map_err(refused("its description cannot be read"))?;
+    let driver = driver_name(&info);
+    let rx_queues = config.rx_queues.max(1);
+    if rx_queues > info.max_rx_queues {
+        let limit = info.max_rx_queues;
+        return Err(DpdkError::TooManyQueues { device: device.to_string(), asked: rx_queues, limit });
+    }
+
+    let frames = FrameSizes::choose(device, config, &info);
+    let Configured { tx_queues, rss } =
+        configure(id, config, &info, frames).map_err(refused("configuration"))?;
+    let (rx_descriptors, tx_descriptors) =
+        adjust_descriptors(id, config.rx_descriptors).map_err(refused("descriptors"))?;
+
+    let mbufs = config.mbufs.unwrap_or_else(|| {
+        let spare = if driver == "net_af_xdp" { AF_XDP_RINGS } else { 0 };
+        buffers_wanted(rx_queues, rx_descriptors, tx_queues, tx_descriptors, spare)
+    });
+    let node = numa_node(id);
+    let socket = node.map_or(-1, i32::from);
+    let pool = Pool::new(&device.to_string(), id, mbufs, frames.room, socket)?;
+    for queue in 0..rx_queues {
+        set_up_rx_queue(id, queue, rx_descriptors, socket, &pool).map_err(refused("receive queue"))?;
+    }
+    for queue in 0..tx_queues {
+        set_up_tx_queue(id, queue, tx_descriptors, socket).map_err(refused("transmit queue"))?;
+    }
+    // SAFETY: the port is configured and all its queues are set up.
+    Errno::check(unsafe { dpdk_sys::rte_eth_dev_start(id) }).map_err(refused("start"))?;
+    claimed.started = true;
+
+    let promiscuous = enter_promiscuous(claimed, device);
+    let rss = if rx_queues == 1 { RssState::SingleQueue } else { rss::read_back(id, &driver, &info, rss) };
+    let info = PortInfo {
+        id,
+        device: device.clone(),
+        driver,
+        numa_node: node,
+        mac: mac(id),
+        mtu: mtu(id).unwrap_or(ETHERNET_MTU),
+        rx_queues,
+        rx_queues_max: info.max_rx_queues,
+        rx_descriptors,
+        segment_bytes: frames.room,
+        mbufs,
+        rss,
+        promiscuous,
+    };
+    Ok(Plan { info, pool })
+}
+
+/// How long frames may be, and how they are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FrameSizes {
+    /// 0 leaves it to the device.
+    mtu: u16,
+    /// Data room of a buffer in bytes, without headroom.
+    room: u16,
+    /// Whether a long frame is spread over several buffers.
+    scatter: bool,
+}
+
+impl FrameSizes {
+    fn choose(device: &DeviceSpec, config: &PortConfig, info: &dpdk_sys::rte_eth_dev_info) -> FrameSizes {
+        let device_max = if info.max_mtu == 0 { ETHERNET_MTU } else { info.max_mtu };
+        let mtu = match (config.mtu, device.bus()) {
+            (Some(mtu), _) => mtu,
+            (None, Bus::Pci) => device_max.min(JUMBO_MTU),
+            (None, Bus::Virtual) => 0,
+        };
+        let can_scatter = info.rx_offload_capa & dpdk_sys::TAPSPAN_RX_OFFLOAD_SCATTER != 0;
+        // A packet ring copies whole slots, so a buffer must take one.
+        let slot = device.argument("framesz").and_then(|size| size.parse().ok()).unwrap_or(0);
+        FrameSizes::fit(mtu, can_scatter, slot)
+    }
+
+    fn fit(mtu: u16, can_scatter: bool, slot: u32) -> FrameSizes {
+        let longest = u32::from(mtu) + FRAME_OVERHEAD;
+        let scatter = longest > ORDINARY_ROOM && can_scatter;
+        let room = if scatter { ORDINARY_ROOM } else { longest.max(ORDINARY_ROOM) };
+        let room = room.max(slot).next_multiple_of(64);
+        // DPDK keeps the data room with its headroom in 16 bits.
+        let most = u32::from(u16::MAX) - dpdk_sys::RTE_PKTMBUF_HEADROOM;
+        FrameSizes { mtu, room: u16::try_from(room.min(most)).unwrap_or(u16::MAX), scatter }
+    }
+}
+
+/// What a device was brought to accept.
+struct Configured {
+    tx_queues: u16,
+    /// Whether it took the request for symmetric RSS.
+    rss: bool,
+}
+
+/// Configures the port. Some devices insist on as many transmit as receive queues, some refuse RSS settings.
+fn configure(
+    id: u16,
+    config: &PortConfig,
+    info: &dpdk_sys::rte_eth_dev_info,
+    frames: FrameSizes,
+) -> Result<Configured, Errno> {
+    let rx_queues = config.rx_queues.max(1);
+    let paired = rx_queues.max(config.tx_queues).min(info.max_tx_queues);
+    let mut request = RssRequest::new(info, rx_queues);
+    let mut last = Errno::EINVAL;
+    for rss in [true, false] {
+        for tx_queues in [config.tx_queues, paired] {
+            let mut conf = dpdk_sys::rte_eth_conf::default();
+            conf.rxmode.mtu = u32::from(frames.mtu);
+            if frames.scatter {
+                conf.rxmode.offloads |= dpdk_sys::TAPSPAN_RX_OFFLOAD_SCATTER;
+            }
+            conf.txmode.offloads = info.tx_offload_capa & dpdk_sys::TAPSPAN_TX_OFFLOAD_MULTI_SEGS;
+            let asked = rss && request.as_mut().map(|request| request.fill(&mut conf)).is_some();
+            // SAFETY: EAL is up, the port is claimed and stopped; `conf` and the key it may point to outlive the call,
+            // which copies both.
+            let status =
+                unsafe { dpdk_sys::rte_eth_dev_configure(id, rx_queues, tx_queues, &raw const conf) };
+            match Errno::check(status) {
+                Ok(()) => return Ok(Configured { tx_queues, rss: asked }),
+                Err(errno) => last = errno,
+            }
+        }
+    }
+    Err(last)
+}
+
+/// The descriptors the device allows for a receive and a transmit queue, near to what is wanted.
+fn adjust_descriptors(id: u16, wanted: u16) -> Result<(u16, u16), Errno> {
+    let (mut rx, mut tx) = (wanted.max(64), TX_DESCRIPTORS);
+    // SAFETY: the port is claimed; both numbers outlive the call.
+    let status = unsafe { dpdk_sys::rte_eth_dev_adjust_nb_rx_tx_desc(id, &raw mut rx, &raw mut tx) };
+    Errno::check(status).map(|()| (rx, tx))
+}
+
+/// Buffers that queues, bursts and the caches of their threads can hold at once.
+fn buffers_wanted(
+    rx_queues: u16,
+    rx_descriptors: u16,
+    tx_queues: u16,
+    tx_descriptors: u16,
+    spare: u32,
+) -> u32 {
+    let burst = u32::try_from(MAX_BURST).unwrap_or(64);
+    // A cache is flushed when it holds half as much again as its size.
+    let each_rx = u32::from(rx_descriptors) + spare + 2 * burst + pool::CACHE * 3 / 2;
+    let wanted = u32::from(rx_queues) * each_rx + u32::from(tx_queues) * u32::from(tx_descriptors);
+    // A mempool is smallest with a power of two less one.
+    wanted.next_power_of_two() - 1
+}
+
+fn set_up_rx_queue(id: u16, queue: u16, descriptors: u16, socket: i32, pool: &Pool) -> Result<(), Errno> {
+    // SAFETY: the port is configured with this queue and stopped; a null configuration asks for the defaults; the pool
+    // outlives the port, as both are owned by the same OpenPort, which closes the port first.
+    Errno::check(unsafe {
+        dpdk_sys::rte_eth_rx_queue_setup(
+            id,
+            queue,
+            descriptors,
+            socket.cast_unsigned(),
+            std::ptr::null(),
+            pool.as_ptr(),
+        )
+    })
+}
+
+fn set_up_tx_queue(id: u16, queue: u16, descriptors: u16, socket: i32) -> Result<(), Errno> {
+    // SAFETY: the port is configured with this queue and stopped; a null configuration asks for the defaults.
+    Errno::check(unsafe {
+        dpdk_sys::rte_eth_tx_queue_setup(id, queue, descriptors, socket.cast_unsigned(), std::ptr::null())
+    })
+}
+
+fn enter_promiscuous(claimed: &mut ClaimedPort, device: &DeviceSpec) -> Promiscuous {
+    let leave = must_leave_promiscuous(device);
+    // SAFETY: the port is claimed and started.
+    match Errno::check(unsafe { dpdk_sys::rte_eth_promiscuous_enable(claimed.id) }) {
+        Ok(()) => {
+            claimed.leave_promiscuous = leave;
+            Promiscuous::On
+        }
+        Err(errno) => Promiscuous::Unsupported(errno),
+    }
+}
+
+fn device_info(id: u16) -> Result<dpdk_sys::rte_eth_dev_info, Errno> {
+    let mut info = dpdk_sys::rte_eth_dev_info::default();
+    // SAFETY: the port is claimed; `info` outlives the call.
+    Errno::check(unsafe { dpdk_sys::rte_eth_dev_info_get(id, &raw mut info) }).map(|()| info)
+}
+
+fn driver_name(info: &dpdk_sys::rte_eth_dev_info) -> String {
+    if info.driver_name.is_null() {
+        return "unknown".to_owned();
+    }
+    // SAFETY: not null, and a constant string of the driver, which is never unloaded.
+    let name = unsafe { CStr::from_ptr(info.driver_name) };
+    name.to_string_lossy().into_owned()
+}
+
+fn mac(id: u16) -> Option<[u8; 6]> {
+    let mut address = dpdk_sys::rte_ether_addr::default();
+    // SAFETY: the port is claimed; `address` outlives the call.
+    Errno::check(unsafe { dpdk_sys::rte_eth_macaddr_get(id, &raw mut address) }).ok()?;
+    (address.addr_bytes != [0; 6]).then_some(address.addr_bytes)
+}
+
+fn mtu(id: u16) -> Option<u16> {
+    let mut mtu = 0;
+    // SAFETY: the port is claimed; `mtu` outlives the call.
+    Errno::check(unsafe { dpdk_sys::rte_eth_dev_get_mtu(id, &raw mut mtu) }).ok().map(|()| mtu)
+}
+
+/// Why `device` refused `operation`, as far as errno, log and machine tell.
+fn refusal(device: &DeviceSpec, operation: &'static str, errno: Errno, before: Mark) -> DpdkError {
+    let log = log::cause_since(before);
+    let name = device.to_string();
+    let denied = errno == Errno::EACCES || log.as_deref().is_some_and(log::is_denial);
+    if let Some(advice) = missing_right(device).or_else(|| denied.then(|| "run as root".to_owned())) {
+        return DpdkError::NotPermitted { object: format!("device {name}"), log, advice };
+    }
+    if !DRIVERS.split(", ").any(|driver| device.name().starts_with(driver)) && device.bus() == Bus::Virtual {
+        let advice = format!("write a PCI address (0000:01:00.0) or one of {DRIVERS} with a number");
+        return DpdkError::UnknownDevice { device: name, log, advice };
+    }
+    match errno {
+        Errno::EBUSY | Errno::EEXIST => {
+            let advice = "stop what holds it, or choose another queue or device".to_owned();
+            DpdkError::DeviceBusy { device: name, log, advice }
+        }
+        _ => DpdkError::Device { device: name, operation, errno, log, advice: advice_for(device) },
+    }
+}
+
+/// What to look at first when a device of this kind says no.
+fn advice_for(device: &DeviceSpec) -> String {
+    let name = device.name();
+    let advice = if name.starts_with("net_pcap") {
+        "write rx_pcap=FILE (must be readable and not empty) or rx_iface=INTERFACE"
+    } else if name.starts_with("net_af_packet") {
+        "write iface=INTERFACE,qpairs=QUEUES"
+    } else if name.starts_with("net_af_xdp") {
+        "write iface=INTERFACE,start_queue=0,queue_count=QUEUES; the interface must have that many queues"
+    } else {
+        ""
+    };
+    advice.to_owned()
+}
+
+/// The right a virtual device needs and this process lacks.
+fn missing_right(device: &DeviceSpec) -> Option<String> {
+    let rights = machine::rights();
+    let name = device.name();
+    let missing = if name.starts_with("net_af_packet") && !rights.net_raw() {
+        "CAP_NET_RAW"
+    } else if name.starts_with("net_af_xdp") && !(rights.net_admin() && rights.net_raw() && rights.bpf()) {
+        "CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF"
+    } else if name.starts_with("net_tap") && !rights.net_admin() {
+        "CAP_NET_ADMIN"
+    } else if name.starts_with("net_pcap") && device.argument("rx_iface").is_some() && !rights.net_raw() {
+        "CAP_NET_RAW"
+    } else {
+        return None;
+    };
+    Some(format!("run as root, or grant {missing}"))
+}
+
+/// Why a PCI device that was allowed at start is no port.
+fn pci_problem(device: &DeviceSpec, log: Option<String>) -> DpdkError {
+    let name = device.to_string();
+    let address = device.name();
+    let Some(card) = machine::pci_device(address) else {
+        let cards: Vec<String> =
+            machine::pci_network_devices().into_iter().map(|card| card.address).collect();
+        let advice = if cards.is_empty() {
+            "this machine has no network cards on the PCI bus: use net_af_packet0,iface=INTERFACE".to_owned()
+        } else {
+            format!("network cards here: {}", cards.join(" "))
+        };
+        return DpdkError::UnknownDevice { device: name, log, advice };
+    };
+    let advice = match card.binding {
+        Binding::Kernel(driver) => {
+            format!("it belongs to the kernel's driver {driver}: `scripts/bind-nic.sh {address} vfio-pci`")
+        }
+        Binding::Unbound => format!("no driver holds it: `scripts/bind-nic.sh {address} vfio-pci`"),
+        Binding::Dpdk(driver) => {
+            format!(
+                "{driver} holds it: another process may use it, or this DPDK has no driver for {:04x}:{:04x}",
+                card.vendor, card.device
+            )
+        }
+        Binding::Shared(driver) => format!("{driver} holds it: install DPDK's driver and rdma-core for it"),
+    };
+    DpdkError::UnknownDevice { device: name, log, advice }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jumbo_frame_is_scattered_where_the_device_can_and_gets_a_big_buffer_where_not() {
+        assert_eq!(FrameSizes::fit(1500, true, 0), FrameSizes { mtu: 1500, room: 2048, scatter: false });
+        assert_eq!(FrameSizes::fit(9000, true, 0), FrameSizes { mtu: 9000, room: 2048, scatter: true });
+        assert_eq!(FrameSizes::fit(9000, false, 0), FrameSizes { mtu: 9000, room: 9088, scatter: false });
+        assert_eq!(FrameSizes::fit(0, false, 16_384).room, 16_384);
+        assert_eq!(FrameSizes::fit(65_535, false, 0).room, u16::MAX - 128);
+    }
+
+    #[test]
+    fn a_pool_holds_what_queues_bursts_and_caches_can() {
+        assert_eq!(buffers_wanted(1, 2048, 0, 512, 0), 4095);
+        assert!(buffers_wanted(2, 2048, 2, 512, AF_XDP_RINGS) >= 2 * 6144);
+    }
+}
