@@ -1,0 +1,132 @@
+//! Attributes of layers 2 to 4: the endpoints, and the header fields of the flow's first packet.
+
+use super::{Attribute, Level, Text, TextList};
+use crate::span::ShortText;
+use crate::span::names;
+use flowtable::Family;
+
+pub(super) static ATTRIBUTES: [Attribute; 21] = [
+    Attribute::text("source.address", Level::Required, "IP address of the source.", |view| {
+        Some(Text::Short(ShortText::address(view.record.source().0)))
+    }),
+    Attribute::long(
+        "source.port",
+        Level::Required,
+        "Port of the source; for ICMP what Community ID uses in its place; 0 for protocols without ports.",
+        |view| Some(view.record.source().1.into()),
+    ),
+    Attribute::text("destination.address", Level::Required, "IP address of the destination.", |view| {
+        Some(Text::Short(ShortText::address(view.record.destination().0)))
+    }),
+    Attribute::long(
+        "destination.port",
+        Level::Required,
+        "Port of the destination; for ICMP what Community ID uses in its place; 0 for protocols without ports.",
+        |view| Some(view.record.destination().1.into()),
+    ),
+    Attribute::text(
+        "network.transport",
+        Level::Required,
+        "Lowercase IANA keyword of the IP protocol (`icmpv6` for IPv6-ICMP), the number where there is none.",
+        |view| Some(Text::Borrowed(names::transport(view.record.key.protocol))),
+    ),
+    Attribute::text("network.type", Level::Required, "IP version of the flow: `ipv4` or `ipv6`.", |view| {
+        Some(Text::Borrowed(names::network_type(view.record.key.family)))
+    }),
+    Attribute::long(
+        "network.interface.index",
+        Level::Recommended,
+        "Index the kernel gives the interface the first packet came in on.",
+        |view| view.interface()?.index.map(i64::from),
+    ),
+    Attribute::text(
+        "network.interface.name",
+        Level::Recommended,
+        "Name of the interface the first packet came in on.",
+        |view| view.interface().map(|interface| Text::Borrowed(&interface.name)),
+    ),
+    Attribute::text(
+        "network.interface.mac",
+        Level::Recommended,
+        "Source MAC address of the first packet, lowercase, separated by colons.",
+        |view| view.record.first.source_mac.map(|mac| Text::Short(ShortText::mac(mac))),
+    ),
+    Attribute::long(
+        "flow.ip.dscp.id",
+        Level::Recommended,
+        "Differentiated services codepoint of the first packet (RFC 2474).",
+        |view| Some(i64::from(view.record.first.traffic_class >> 2)),
+    ),
+    Attribute::text(
+        "flow.ip.dscp.name",
+        Level::Recommended,
+        "Lowercase name of that codepoint in the IANA registry: `cs0` to `cs7`, `af11` to `af43`, `ef`, `voice-admit`, `le`.",
+        |view| names::dscp(view.record.first.traffic_class >> 2).map(Text::Borrowed),
+    ),
+    Attribute::long(
+        "flow.ip.ecn.id",
+        Level::Recommended,
+        "Explicit congestion notification codepoint of the first packet (RFC 3168).",
+        |view| Some(i64::from(view.record.first.traffic_class & 0b11)),
+    ),
+    Attribute::text(
+        "flow.ip.ecn.name",
+        Level::Recommended,
+        "Lowercase name of that codepoint in RFC 3168: `not-ect`, `ect(1)`, `ect(0)` or `ce`.",
+        |view| Some(Text::Borrowed(names::ecn(view.record.first.traffic_class))),
+    ),
+    Attribute::long(
+        "flow.ip.ttl",
+        Level::Recommended,
+        "Time to live (IPv4) or hop limit (IPv6) of the first packet.",
+        |view| Some(view.record.first.ttl.into()),
+    ),
+    Attribute::long(
+        "flow.ip.flow_label",
+        Level::Recommended,
+        "Flow label of the first packet; IPv6 only.",
+        |view| (view.record.key.family == Family::V6).then(|| view.record.first.flow_label.into()),
+    ),
+    Attribute::long(
+        "flow.icmp.type.id",
+        Level::Recommended,
+        "Type of the first ICMP or ICMPv6 message.",
+        |view| view.record.first.icmp.map(|(message, _)| message.into()),
+    ),
+    Attribute::text(
+        "flow.icmp.type.name",
+        Level::Recommended,
+        "Name of that type in the IANA registry, in lowercase with underscores.",
+        |view| {
+            let (message, _) = view.record.first.icmp?;
+            names::icmp_type(view.record.key.protocol, message).map(Text::Borrowed)
+        },
+    ),
+    Attribute::long(
+        "flow.icmp.code.id",
+        Level::Recommended,
+        "Code of the first ICMP or ICMPv6 message.",
+        |view| view.record.first.icmp.map(|(_, code)| code.into()),
+    ),
+    Attribute::text(
+        "flow.icmp.code.name",
+        Level::Recommended,
+        "Name of that code in the IANA registry, in lowercase with underscores.",
+        |view| {
+            let (message, code) = view.record.first.icmp?;
+            names::icmp_code(view.record.key.protocol, message, code).map(Text::Borrowed)
+        },
+    ),
+    Attribute::long(
+        "flow.tcp.flags.bits",
+        Level::Recommended,
+        "All TCP flags seen both ways in the record's window, FIN in bit 0.",
+        |view| view.record.tcp.map(|tcp| tcp.flags.into()),
+    ),
+    Attribute::list(
+        "flow.tcp.flags.tags",
+        Level::Recommended,
+        "Names of those flags in bit order from FIN.",
+        |view| view.record.tcp.map(|tcp| TextList { names: &names::TCP_FLAGS, chosen: tcp.flags.into() }),
+    ),
+];

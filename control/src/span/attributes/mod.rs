@@ -1,0 +1,167 @@
+//! The one table of attributes: what a span says, under which key, how binding it is, and how a record gives the value.
+//!
+//! An attribute is a row in the file of its group. Encoders, the reference page and the tests walk this table; nothing
+//! else names an attribute. Groups still to come: performance, tunnel, Kubernetes and application.
+
+mod general;
+mod l2_l4;
+mod metrics;
+mod reference;
+mod selection;
+mod value;
+
+use flowtable::FlowRecord;
+
+pub use reference::reference;
+pub use selection::{AttributeSelection, SelectionError};
+pub use value::{Text, TextList, Value};
+
+use super::settings::{Interface, SpanSettings};
+
+/// Every group, in the order spans and the reference page have them.
+pub static TABLE: [Group; 3] = [
+    Group { title: "General Flow Attributes", attributes: &general::ATTRIBUTES },
+    Group { title: "L2-L4 Attributes", attributes: &l2_l4::ATTRIBUTES },
+    Group { title: "Flow Metrics", attributes: &metrics::ATTRIBUTES },
+];
+
+/// Attributes that belong together, as the convention groups them.
+#[derive(Debug)]
+pub struct Group {
+    /// The convention's heading.
+    pub title: &'static str,
+    /// The rows.
+    pub attributes: &'static [Attribute],
+}
+
+/// One attribute a span can carry.
+#[derive(Debug)]
+pub struct Attribute {
+    /// The key; unique in the table.
+    pub key: &'static str,
+    /// Unit in UCUM, as OpenTelemetry writes units; `None` for text, ids and codes.
+    pub unit: Option<&'static str>,
+    /// How binding the convention is.
+    pub level: Level,
+    /// What it says, in one sentence.
+    pub doc: &'static str,
+    /// How a record gives the value; its variant is the attribute's type.
+    pub getter: Getter,
+}
+
+/// Reads an attribute's value; `None` is "this record does not have it", and the span leaves the attribute out.
+#[derive(Clone, Copy, Debug)]
+pub enum Getter {
+    /// A `string`.
+    Text(for<'a> fn(&RecordView<'a>) -> Option<Text<'a>>),
+    /// A `long`.
+    Long(fn(&RecordView<'_>) -> Option<i64>),
+    /// A `string[]`.
+    List(for<'a> fn(&RecordView<'a>) -> Option<TextList<'a>>),
+}
+
+/// OpenTelemetry's attribute requirement levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// On every span.
+    Required,
+    /// On every span of the named transport.
+    Conditional(&'static str),
+    /// On by default where the value is known.
+    Recommended,
+    /// Only where the operator asks for it.
+    OptIn,
+}
+
+/// What a getter may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordView<'a> {
+    /// The record.
+    pub record: &'a FlowRecord,
+    /// Settings of the run.
+    pub settings: &'a SpanSettings,
+}
+
+/// Every attribute, in table order.
+pub fn attributes() -> impl Iterator<Item = &'static Attribute> {
+    TABLE.iter().flat_map(|group| group.attributes)
+}
+
+impl Attribute {
+    /// The type as the convention writes it.
+    pub fn type_name(&self) -> &'static str {
+        match self.getter {
+            Getter::Text(_) => "string",
+            Getter::Long(_) => "long",
+            Getter::List(_) => "string[]",
+        }
+    }
+
+    /// The value for one record.
+    pub fn value<'a>(&self, view: &RecordView<'a>) -> Option<Value<'a>> {
+        match self.getter {
+            Getter::Text(get) => get(view).map(Value::Text),
+            Getter::Long(get) => get(view).map(Value::Long),
+            Getter::List(get) => get(view).map(Value::List),
+        }
+    }
+
+    const fn text(
+        key: &'static str,
+        level: Level,
+        doc: &'static str,
+        get: for<'a> fn(&RecordView<'a>) -> Option<Text<'a>>,
+    ) -> Attribute {
+        Attribute { key, unit: None, level, doc, getter: Getter::Text(get) }
+    }
+
+    const fn long(
+        key: &'static str,
+        level: Level,
+        doc: &'static str,
+        get: fn(&RecordView<'_>) -> Option<i64>,
+    ) -> Attribute {
+        Attribute { key, unit: None, level, doc, getter: Getter::Long(get) }
+    }
+
+    const fn list(
+        key: &'static str,
+        level: Level,
+        doc: &'static str,
+        get: for<'a> fn(&RecordView<'a>) -> Option<TextList<'a>>,
+    ) -> Attribute {
+        Attribute { key, unit: None, level, doc, getter: Getter::List(get) }
+    }
+
+    const fn in_unit(self, unit: &'static str) -> Attribute {
+        Attribute { unit: Some(unit), ..self }
+    }
+}
+
+impl<'a> RecordView<'a> {
+    /// The interface the flow's first packet came in on.
+    pub fn interface(&self) -> Option<&'a Interface> {
+        self.settings.interface(self.record.first.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_stands_twice_in_the_table() {
+        let mut keys: Vec<_> = attributes().map(|attribute| attribute.key).collect();
+        let rows = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), rows);
+    }
+
+    #[test]
+    fn every_attribute_is_documented_in_one_sentence() {
+        for attribute in attributes() {
+            assert!(attribute.doc.ends_with('.') && attribute.doc.len() > 10, "{}", attribute.key);
+        }
+    }
+}

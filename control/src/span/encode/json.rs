@@ -1,0 +1,150 @@
+//! OTLP/JSON, one request a line, as the Collector's file exporter writes it: ids in lowercase hexadecimal, 64-bit integers
+//! as strings, enums as numbers, names in camelCase. <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
+
+use super::{SCOPE_NAME, SCOPE_VERSION, SPAN_KIND_INTERNAL, span_name};
+use crate::span::ShortText;
+use crate::span::attributes::{RecordView, Value};
+use crate::span::identity::{SpanId, SpanIdentity, TraceId};
+use crate::span::resource::Resource;
+use crate::span::settings::SpanSettings;
+
+const TAIL: &[u8] = b"]}]}]}\n";
+
+/// What all batches have in common, encoded once.
+#[derive(Debug)]
+pub(super) struct JsonEncoder {
+    /// Everything in front of the first span.
+    head: Vec<u8>,
+}
+
+impl JsonEncoder {
+    pub(super) fn new(settings: &SpanSettings) -> JsonEncoder {
+        JsonEncoder { head: head(&settings.resource) }
+    }
+
+    pub(super) fn encode<'a>(&self, views: impl Iterator<Item = RecordView<'a>>, line: &mut Vec<u8>) {
+        line.extend_from_slice(&self.head);
+        let mut comma = Comma::default();
+        for view in views {
+            comma.put(line);
+            put_span(&view, line);
+        }
+        line.extend_from_slice(TAIL);
+    }
+}
+
+/// Writes nothing before the first element of a list and a comma before every other.
+#[derive(Default)]
+struct Comma {
+    begun: bool,
+}
+
+impl Comma {
+    fn put(&mut self, line: &mut Vec<u8>) {
+        if self.begun {
+            line.push(b',');
+        }
+        self.begun = true;
+    }
+}
+
+fn head(resource: &Resource) -> Vec<u8> {
+    let mut head = br#"{"resourceSpans":[{"resource":{"attributes":["#.to_vec();
+    let mut comma = Comma::default();
+    for (key, value) in resource.attributes() {
+        comma.put(&mut head);
+        put_key(key, &mut head);
+        put_string_value(value, &mut head);
+        head.push(b'}');
+    }
+    head.extend_from_slice(br#"]},"scopeSpans":[{"scope":{"name":"#);
+    put_string(SCOPE_NAME, &mut head);
+    head.extend_from_slice(br#","version":"#);
+    put_string(SCOPE_VERSION, &mut head);
+    head.extend_from_slice(br#"},"spans":["#);
+    head
+}
+
+fn put_span(view: &RecordView<'_>, line: &mut Vec<u8>) {
+    let record = view.record;
+    let identity = SpanIdentity::of(record, view.settings.identity_seed);
+    line.push(b'{');
+    put_ids(identity.trace, identity.span, line);
+    line.extend_from_slice(br#","parentSpanId":"","name":""#);
+    for piece in span_name(record) {
+        line.extend_from_slice(piece.as_bytes());
+    }
+    line.extend_from_slice(br#"","kind":"#);
+    line.extend_from_slice(ShortText::decimal(SPAN_KIND_INTERNAL).as_bytes());
+    line.extend_from_slice(br#","startTimeUnixNano":""#);
+    line.extend_from_slice(ShortText::decimal(record.start.0).as_bytes());
+    line.extend_from_slice(br#"","endTimeUnixNano":""#);
+    line.extend_from_slice(ShortText::decimal(record.end.0).as_bytes());
+    line.extend_from_slice(br#"","attributes":["#);
+    put_attributes(view, line);
+    line.push(b']');
+    if let Some(previous) = identity.previous {
+        line.extend_from_slice(br#","links":[{"#);
+        put_ids(identity.trace, previous, line);
+        line.extend_from_slice(b"}]");
+    }
+    line.extend_from_slice(br#","status":{}}"#);
+}
+
+fn put_attributes(view: &RecordView<'_>, line: &mut Vec<u8>) {
+    let mut comma = Comma::default();
+    for attribute in view.settings.attributes.iter() {
+        if let Some(value) = attribute.value(view) {
+            comma.put(line);
+            put_key(attribute.key, line);
+            put_value(&value, line);
+            line.push(b'}');
+        }
+    }
+}
+
+fn put_value(value: &Value<'_>, line: &mut Vec<u8>) {
+    match value {
+        Value::Text(text) => put_string_value(text.as_str(), line),
+        Value::Long(number) => {
+            line.extend_from_slice(br#"{"intValue":""#);
+            line.extend_from_slice(ShortText::signed(*number).as_bytes());
+            line.extend_from_slice(br#""}"#);
+        }
+        Value::List(list) => {
+            line.extend_from_slice(br#"{"arrayValue":{"values":["#);
+            let mut comma = Comma::default();
+            for text in list.iter() {
+                comma.put(line);
+                put_string_value(text, line);
+            }
+            line.extend_from_slice(b"]}}");
+        }
+    }
+}
+
+fn put_ids(trace: TraceId, span: SpanId, line: &mut Vec<u8>) {
+    line.extend_from_slice(br#""traceId":""#);
+    line.extend_from_slice(ShortText::hex(&trace.0).as_bytes());
+    line.extend_from_slice(br#"","spanId":""#);
+    line.extend_from_slice(ShortText::hex(&span.0).as_bytes());
+    line.push(b'"');
+}
+
+/// Appends `{"key":KEY,"value":`; the value and a closing brace follow.
+fn put_key(key: &str, line: &mut Vec<u8>) {
+    line.extend_from_slice(br#"{"key":"#);
+    put_string(key, line);
+    line.extend_from_slice(br#","value":"#);
+}
+
+fn put_string_value(text: &str, line: &mut Vec<u8>) {
+    line.extend_from_slice(br#"{"stringValue":"#);
+    put_string(text, line);
+    line.push(b'}');
+}
+
+/// Appends `text` quoted and escaped.
+fn put_string(text: &str, line: &mut Vec<u8>) {
+    serde_json::to_writer(line, text).expect("a Vec takes every write");
+}
