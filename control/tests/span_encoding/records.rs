@@ -1,0 +1,138 @@
+//! Arbitrary records and settings.
+
+use flowtable::{
+    Counters, Direction, EndReason, Endpoint, Family, FirstPacket, FlowKey, FlowRecord, Initiator, Nanos,
+    PortId, TcpRecord, TcpState, protocol,
+};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use tapspan::span::{AttributeSelection, HostFacts, Interface, Resource, ResourceSources, SpanSettings};
+
+pub(crate) fn settings() -> impl Strategy<Value = SpanSettings> {
+    (any::<u64>(), any::<u16>(), proptest::collection::vec(interface(), 0..3), selection(), resource())
+        .prop_map(|(identity_seed, community_id_seed, interfaces, attributes, resource)| SpanSettings {
+            identity_seed,
+            community_id_seed,
+            interfaces,
+            attributes,
+            resource,
+        })
+}
+
+pub(crate) fn record() -> impl Strategy<Value = FlowRecord> {
+    let times = (any::<u64>(), any::<u32>(), any::<u32>());
+    let ends = (select(&[Direction::LoToHi, Direction::HiToLo][..]), select(&EndReason::ALL[..]));
+    let initiator = select(&[Initiator::Source, Initiator::Destination][..]);
+    (
+        key(),
+        ends,
+        initiator,
+        first_packet(),
+        times,
+        prop_oneof![Just(0), any::<u32>()],
+        tcp(),
+        counters(),
+        counters(),
+    )
+        .prop_map(|(key, (forward, end_reason), initiator, first, times, number, tcp, out, back)| {
+            let flow_start = Nanos(times.0);
+            let start = Nanos(times.0.saturating_add(times.1.into()));
+            FlowRecord {
+                key,
+                forward,
+                initiator,
+                first: FirstPacket { icmp: first.icmp.filter(|_| is_icmp(key.protocol)), ..first },
+                flow_start,
+                start,
+                end: Nanos(start.0.saturating_add(times.2.into())),
+                number,
+                end_reason,
+                tcp: (key.protocol == protocol::TCP).then_some(tcp),
+                to_destination: out,
+                to_source: back,
+            }
+        })
+}
+
+fn is_icmp(protocol: u8) -> bool {
+    matches!(protocol, protocol::ICMP | protocol::ICMPV6)
+}
+
+fn key() -> impl Strategy<Value = FlowKey> {
+    let protocols = prop_oneof![select(&[1_u8, 6, 6, 6, 17, 58, 132][..]), any::<u8>()];
+    let tags = (any::<u32>(), any::<u64>(), option::of(Just(Direction::LoToHi)));
+    (any::<bool>(), protocols, endpoint(), endpoint(), tags).prop_map(
+        |(is_v6, protocol, source, destination, (vlans, tunnel, one_way))| {
+            let (family, mask) = if is_v6 { (Family::V6, u128::MAX) } else { (Family::V4, u32::MAX.into()) };
+            let cut = |end: Endpoint| Endpoint { address: end.address & mask, ..end };
+            let (key, _) = FlowKey::canonical(family, protocol, cut(source), cut(destination));
+            FlowKey { vlans, tunnel, one_way, ..key }
+        },
+    )
+}
+
+/// Addresses with runs of zeros are common, as they are on the wire.
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    (any::<u128>(), 0_u32..128, any::<u16>())
+        .prop_map(|(bits, shift, port)| Endpoint { address: bits >> shift, port })
+}
+
+fn first_packet() -> impl Strategy<Value = FirstPacket> {
+    (
+        option::of(any::<[u8; 6]>()),
+        0_u16..4,
+        any::<u8>(),
+        any::<u8>(),
+        0_u32..1 << 20,
+        option::of((0_u8..170, 0_u8..20)),
+    )
+        .prop_map(|(source_mac, port, ttl, traffic_class, flow_label, icmp)| FirstPacket {
+            source_mac,
+            port: PortId(port),
+            ttl,
+            traffic_class,
+            flow_label,
+            icmp,
+        })
+}
+
+fn tcp() -> impl Strategy<Value = TcpRecord> {
+    (select(&TcpState::ALL[..]), any::<u8>()).prop_map(|(state, flags)| TcpRecord { state, flags })
+}
+
+fn counters() -> impl Strategy<Value = Counters> {
+    let count = || (any::<u64>(), 0_u32..64).prop_map(|(bits, shift)| bits >> shift);
+    (count(), count(), count(), count()).prop_map(
+        |(packets_delta, bytes_delta, packets_total, bytes_total)| Counters {
+            packets_delta,
+            bytes_delta,
+            packets_total,
+            bytes_total,
+        },
+    )
+}
+
+fn interface() -> impl Strategy<Value = Interface> {
+    ("\\PC{0,200}", option::of(any::<u32>())).prop_map(|(name, index)| Interface { name, index })
+}
+
+fn selection() -> impl Strategy<Value = AttributeSelection> {
+    let keys = ["network.interface.name", "flow.ip.ttl", "flow.tcp.flags.tags", "flow.bytes.total"];
+    proptest::sample::subsequence(keys.to_vec(), 0..=keys.len()).prop_map(|left_out| {
+        let mut selection = AttributeSelection::default();
+        for key in left_out {
+            selection.exclude(key).unwrap();
+        }
+        selection
+    })
+}
+
+fn resource() -> impl Strategy<Value = Resource> {
+    proptest::collection::vec(("[a-z.]{1,12}", any::<String>()), 0..4).prop_map(|settings| {
+        let host = HostFacts { name: Some("probe7".to_owned()), id: None };
+        let sources =
+            ResourceSources { host: Some(&host), settings: &settings, ..ResourceSources::default() };
+        Resource::new(&sources).unwrap()
+    })
+}
