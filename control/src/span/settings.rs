@@ -8,7 +8,7 @@ use super::resource::Resource;
 /// One port of the probe as spans name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
-    /// Value of `network.interface.name`: the configured name, else the device's.
+    /// Value of `network.interface.name`: the configured name, else the device's; left out where empty.
     pub name: String,
     /// Value of `network.interface.index`: the kernel's ifindex; `None` where the kernel does not know the port.
     pub index: Option<u32>,

@@ -43,7 +43,10 @@ pub(super) static ATTRIBUTES: [Attribute; 21] = [
         "network.interface.name",
         Level::Recommended,
         "Name of the interface the first packet came in on.",
-        |view| view.interface().map(|interface| Text::Borrowed(&interface.name)),
+        |view| {
+            let name = view.interface()?.name.as_str();
+            (!name.is_empty()).then_some(Text::Borrowed(name))
+        },
     ),
     Attribute::text(
         "network.interface.mac",

@@ -1,7 +1,7 @@
 //! Names of ICMP messages, IANA "Internet Control Message Protocol (ICMP) Parameters" and "ICMPv6 Parameters".
 //!
-//! Absent: reserved and experimental types, codes the registry calls "No Code", and the codes of ICMPv6 node information
-//! (RFC 4620), which are sentences rather than names.
+//! Absent: reserved and experimental types, codes the registry calls "No Code", the codes of ICMPv6 node information
+//! (RFC 4620), which are sentences rather than names, and those of RPL control messages, which have a registry of their own.
 
 use flowtable::protocol;
 
@@ -160,6 +160,7 @@ fn code_v6(message: u8, code: u8) -> Option<&'static str> {
         (1, 6) => "reject_route_to_destination",
         (1, 7) => "error_in_source_routing_header",
         (1, 8) => "headers_too_long",
+        (1, 9) => "error_in_p_route",
         (3, 0) => "hop_limit_exceeded_in_transit",
         (3, 1) => "fragment_reassembly_time_exceeded",
         (4, 0) => "erroneous_header_field_encountered",
@@ -176,6 +177,16 @@ fn code_v6(message: u8, code: u8) -> Option<&'static str> {
         (138, 0) => "router_renumbering_command",
         (138, 1) => "router_renumbering_result",
         (138, 255) => "sequence_number_reset",
+        (157, 0) => "dar_message",
+        (157, 1) => "edar_message_with_64_bit_rovr_field",
+        (157, 2) => "edar_message_with_128_bit_rovr_field",
+        (157, 3) => "edar_message_with_192_bit_rovr_field",
+        (157, 4) => "edar_message_with_256_bit_rovr_field",
+        (158, 0) => "dac_message",
+        (158, 1) => "edac_message_with_64_bit_rovr_field",
+        (158, 2) => "edac_message_with_128_bit_rovr_field",
+        (158, 3) => "edac_message_with_192_bit_rovr_field",
+        (158, 4) => "edac_message_with_256_bit_rovr_field",
         (160 | 161, 0) => "no_error",
         (161, 1) => "malformed_query",
         (161, 2) => "no_such_interface",
@@ -184,4 +195,44 @@ fn code_v6(message: u8, code: u8) -> Option<&'static str> {
         _ => return None,
     };
     Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_carry_the_registrys_words() {
+        assert_eq!(icmp_type(protocol::ICMP, 8), Some("echo"));
+        assert_eq!(icmp_type(protocol::ICMPV6, 128), Some("echo_request"));
+        assert_eq!(icmp_code(protocol::ICMP, 11, 0), Some("time_to_live_exceeded_in_transit"));
+        assert_eq!(icmp_code(protocol::ICMPV6, 1, 5), Some("source_address_failed_ingress_egress_policy"));
+    }
+
+    #[test]
+    fn what_no_standard_names_has_no_name() {
+        assert_eq!(icmp_code(protocol::ICMP, 8, 0), None, "the registry says: no code");
+        assert_eq!(icmp_type(protocol::ICMP, 253), None);
+        assert_eq!(icmp_type(protocol::ICMPV6, 200), None);
+        assert_eq!(icmp_type(protocol::UDP, 8), None);
+        assert_eq!(icmp_code(protocol::UDP, 3, 3), None);
+    }
+
+    #[test]
+    fn only_named_messages_have_named_codes_and_all_names_are_snake_case() {
+        for protocol in [protocol::ICMP, protocol::ICMPV6] {
+            for (message, code) in
+                (0..=u8::MAX).flat_map(|message| (0..=u8::MAX).map(move |code| (message, code)))
+            {
+                let (name, code_name) = (icmp_type(protocol, message), icmp_code(protocol, message, code));
+                assert!(code_name.is_none() || name.is_some(), "{protocol} {message} {code}");
+                for name in name.into_iter().chain(code_name) {
+                    assert!(
+                        name.bytes()
+                            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+                    );
+                }
+            }
+        }
+    }
 }

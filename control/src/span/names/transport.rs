@@ -23,8 +23,8 @@ const KEYWORDS: [&str; 256] = [
     "gmtp", "ifmp", "pnni", "pim", "aris", "scps", "qnx", "a/n", "ipcomp", "snp",
     "compaq-peer", "ipx-in-ip", "vrrp", "pgm", "114", "l2tp", "ddx", "iatp", "stp", "srp",
     "uti", "smp", "sm", "ptp", "isis over ipv4", "fire", "crtp", "crudp", "sscopmce", "iplt",
-    "sps", "pipe", "sctp", "fc", "rsvp-e2e-ignore", "mobility header", "udplite", "mpls-in-ip", "manet", "shim6",
-    "wesp", "rohc", "ethernet", "aggfrag", "nsh", "homa", "bit-emu", "147", "148", "149",
+    "sps", "pipe", "sctp", "fc", "rsvp-e2e-ignore", "mobility header", "udplite", "mpls-in-ip", "manet", "hip",
+    "shim6", "wesp", "rohc", "ethernet", "aggfrag", "nsh", "homa", "bit-emu", "148", "149",
     "150", "151", "152", "153", "154", "155", "156", "157", "158", "159",
     "160", "161", "162", "163", "164", "165", "166", "167", "168", "169",
     "170", "171", "172", "173", "174", "175", "176", "177", "178", "179",
@@ -59,7 +59,9 @@ mod tests {
             (112, "vrrp"),
             (132, "sctp"),
             (136, "udplite"),
-            (146, "bit-emu"),
+            (139, "hip"),
+            (143, "ethernet"),
+            (147, "bit-emu"),
         ];
         for (number, keyword) in known {
             assert_eq!(transport(number), keyword);
@@ -68,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_number_without_keyword_is_its_own_text() {
-        for number in [61, 63, 68, 99, 114, 147, 252, 253, 254, 255] {
+        for number in [61, 63, 68, 99, 114, 148, 252, 253, 254, 255] {
             assert_eq!(transport(number), number.to_string());
         }
     }
