@@ -137,7 +137,8 @@ impl Row {
     fn put(&self, view: &RecordView<'_>, buffer: &mut Vec<u8>) {
         match self.getter {
             Getter::Text(get) => {
-                if let Some(text) = get(view) {
+                // Borrowed, not moved: copying a value just written in smaller pieces waits for those stores.
+                if let Some(text) = &get(view) {
                     let text = text.as_bytes();
                     self.put_key(field_len(text.len()), buffer);
                     put_bytes(buffer, ANY_STRING, text);
