@@ -2,9 +2,13 @@
 //!
 //! Sees no span and no configuration file. Only [`dpdk`] sees the bindings.
 
+pub mod clock;
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
+pub mod histogram;
+pub mod intake;
+pub mod ledger;
 pub mod reason;
 pub mod source;
 pub mod wire;
-
-#[cfg(feature = "dpdk")]
-pub mod dpdk;
+pub mod worker;

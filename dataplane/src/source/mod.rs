@@ -1,1 +1,4 @@
 //! Where packets come from.
+
+#[cfg(feature = "dpdk")]
+pub mod port;

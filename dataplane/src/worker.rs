@@ -1,0 +1,98 @@
+//! The poll loop of one worker: asks its queues in turn, parses, updates its table. Owns a core.
+//!
+//! Never blocks, allocates, locks, logs or panics. Reads the clock twice for each burst that is not empty.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use flowtable::{Nanos, PortId, Writer};
+
+use crate::clock::{Clock, Stopwatch};
+use crate::intake::Intake;
+use crate::ledger::CountersWriter;
+use crate::wire::LinkType;
+
+/// Headers asked for ahead of the one being parsed.
+const PREFETCH_AHEAD: usize = 4;
+/// Retirements served between two polls, so that the queues are never left alone for long.
+const RETIREMENTS_PER_POLL: usize = 32;
+/// Polls between two publications of their number.
+const POLLS_PER_REPORT: u64 = 1 << 12;
+
+/// Where a worker's packets come from: one receive queue of one port.
+pub trait PacketSource {
+    /// Receives what is waiting, at most a burst. Never blocks; gives back what the burst before held.
+    fn receive(&mut self) -> usize;
+    /// Frame `index` of the last burst: its octets, and how many there were on the wire.
+    fn frame(&self, index: usize) -> (&[u8], u32);
+    /// Asks for the headers of frame `index`.
+    fn prefetch(&self, index: usize);
+    /// Gives the burst's buffers back.
+    fn release(&mut self);
+    /// The port, as the probe counts its ports.
+    fn port(&self) -> PortId;
+    /// What frames begin with.
+    fn link(&self) -> LinkType {
+        LinkType::Ethernet
+    }
+}
+
+/// What a worker runs on.
+pub struct Worker<S> {
+    /// One queue of each port.
+    pub sources: Vec<S>,
+    /// The table it alone writes.
+    pub writer: Writer,
+    /// The counters it alone writes.
+    pub counters: CountersWriter,
+    /// Parses and gathers.
+    pub intake: Intake,
+}
+
+impl<S: PacketSource> Worker<S> {
+    /// Polls until `stop`; then takes in what is still waiting in the queues, bounded by one burst each.
+    pub fn run(&mut self, clock: &impl Clock, stop: &AtomicBool) {
+        let mut polls = 0u64;
+        // Relaxed: the flag carries nothing but itself, and joining the thread orders everything else.
+        while !stop.load(Ordering::Relaxed) {
+            self.poll(clock);
+            polls += 1;
+            if polls.is_multiple_of(POLLS_PER_REPORT) {
+                self.counters.polled(polls);
+            }
+        }
+        self.poll(clock);
+        self.counters.polled(polls);
+    }
+
+    /// Asks each queue once.
+    #[inline]
+    pub fn poll(&mut self, clock: &impl Clock) {
+        for at in 0..self.sources.len() {
+            let received = self.sources[at].receive();
+            if received > 0 {
+                let watch = Stopwatch::start();
+                self.burst(at, received, clock.now());
+                self.counters.served(watch.elapsed_ns());
+            }
+        }
+        self.writer.serve_retirements(RETIREMENTS_PER_POLL);
+    }
+
+    #[inline]
+    fn burst(&mut self, at: usize, received: usize, now: Nanos) {
+        let source = &mut self.sources[at];
+        let (link, port) = (source.link(), source.port());
+        for index in 0..received.min(PREFETCH_AHEAD) {
+            source.prefetch(index);
+        }
+        for index in 0..received {
+            if index + PREFETCH_AHEAD < received {
+                source.prefetch(index + PREFETCH_AHEAD);
+            }
+            let (data, wire_len) = source.frame(index);
+            self.intake.take(link, data, wire_len, now, port);
+        }
+        source.release();
+        self.intake.commit(&mut self.writer, &mut self.counters);
+    }
+}
