@@ -1,1 +1,39 @@
-//! export
+//! From flow records to their destinations: bounded queues, batches, OTLP over gRPC and HTTP, files, standard output.
+//!
+//! The sweep threads offer chunks of records through an [`ExportHandle`]; one exporter thread batches, encodes and sends
+//! them, a task for each destination. A destination that is slow, full or gone holds back neither the others nor the
+//! sweep, and its ledger says where every record is. Nothing here looks inside a record: encoding is a [`BatchEncoder`].
+
+mod destination;
+mod environment;
+mod exporter;
+mod grpc;
+mod health;
+mod http;
+mod ledger;
+mod queue;
+mod response;
+mod retry;
+mod settings;
+mod tls;
+mod transport;
+mod writer;
+
+use bytes::Bytes;
+use flowtable::FlowRecord;
+
+pub use destination::probe;
+pub use environment::Environment;
+pub use exporter::{ExportHandle, Exporter, StartError};
+pub use ledger::{DestinationLedger, DropCause, Drops, FinalLedger, LastError};
+pub use retry::{GiveUp, Retry};
+pub use settings::{Compression, Endpoint, ExportSettings, Format, SettingError, TlsFiles, header};
+pub use transport::{Answer, Batch, Sending, Transport};
+
+const USER_AGENT: &str = concat!("tapspan/", env!("CARGO_PKG_VERSION"));
+
+/// Turns records into the bytes of one request. Each destination has its own, made for its [`Format`].
+pub trait BatchEncoder: Send {
+    /// Encodes all of `records`, one span each, in their order.
+    fn encode(&mut self, records: &[FlowRecord]) -> Bytes;
+}

@@ -1,0 +1,73 @@
+//! The seam to a destination: bytes of one encoded request in, one answer out.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// One encoded request. The bytes are final: a retry sends the same ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The encoded `ExportTraceServiceRequest`, or text.
+    pub body: Bytes,
+    /// Spans in it.
+    pub spans: u64,
+}
+
+/// What became of one attempt to send a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// All of it was taken.
+    Delivered,
+    /// Taken, with a word from the receiver: it kept all but `rejected` spans, possibly all.
+    Partial {
+        /// Spans it did not keep.
+        rejected: u64,
+        /// What it said about them.
+        message: String,
+    },
+    /// It will never be taken; sending it again is of no use.
+    Refused(String),
+    /// It may be taken later.
+    Retry {
+        /// The least time to wait, where the receiver said one.
+        after: Option<Duration>,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl Answer {
+    /// A failure that may pass, with no wish from the receiver about when.
+    pub fn retry(reason: impl Into<String>) -> Answer {
+        Answer::Retry { after: None, reason: reason.into() }
+    }
+}
+
+/// The answer to come.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+/// A way to a destination. Makes one attempt a call, bounded in time where a network is involved; retrying, counting and
+/// logging are the caller's.
+pub trait Transport: Send {
+    /// Sends `batch` once. Dropping the future abandons the attempt, whether or not the receiver has it already.
+    fn send(&mut self, batch: Batch) -> Sending<'_>;
+}
+
+/// `error` with everything it was caused by, on one line.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Wrappers tend to repeat what they wrap.
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
