@@ -60,10 +60,9 @@ impl Exporter {
     /// Names the setting that cannot be used.
     pub fn start(
         destinations: &[ExportSettings],
-        mut encoder: impl FnMut(Format) -> Box<dyn BatchEncoder>,
+        encoder: impl FnMut(Format) -> Box<dyn BatchEncoder>,
     ) -> Result<Exporter, StartError> {
-        let transports = |settings: &ExportSettings| transport(settings);
-        Exporter::start_with(destinations, &mut encoder, transports)
+        Exporter::start_with(destinations, encoder, transport)
     }
 
     /// The same with other ways to the destinations than their URLs say.
