@@ -1,6 +1,8 @@
 //! The control side of tapspan: configuration, sweeping, spans, export and the HTTP endpoint.
 
+pub mod cli;
 pub mod config;
 pub mod export;
 pub mod http;
 pub mod span;
+pub mod telemetry;
