@@ -21,6 +21,13 @@ mod extension {
     pub(crate) const SHIM6: u8 = 140;
 }
 
+/// Types of the options in hop-by-hop and destination options headers (IANA "Destination Options and Hop-by-Hop Options").
+mod option {
+    /// One octet of padding, the only option without a length.
+    pub(crate) const PAD1: u8 = 0;
+    pub(crate) const JUMBO: u8 = 0xc2;
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ipv6 {
     pub source: u128,
@@ -81,21 +88,27 @@ fn step_over_extensions<'a>(ipv6: &mut Ipv6, mut bytes: &'a [u8]) -> &'a [u8] {
     for _ in 0..MAX_EXTENSIONS {
         let length = match ipv6.protocol {
             extension::HOP_BY_HOP | extension::ROUTING | extension::DESTINATION | extension::SHIM6 => {
-                // In units of 8 octets, the first not counted.
-                bytes.get(1).map_or(FRAGMENT_LEN, |&units| usize::from(units).saturating_add(1) << 3)
+                extension_length(bytes)
             }
-            extension::FRAGMENT => FRAGMENT_LEN,
+            extension::FRAGMENT => Some(FRAGMENT_LEN),
             _ => return bytes,
         };
-        let Some((header, rest)) = bytes.split_at_checked(length) else {
+        let Some((header, rest)) = length.and_then(|length| bytes.split_at_checked(length)) else {
             ipv6.anomaly = Some(Anomaly::Ipv6ExtensionCut);
             return &[];
         };
         let &[next, _, f0, f1] = header.first_chunk().unwrap_or(&[0; 4]);
-        if ipv6.protocol == extension::FRAGMENT {
-            let fragment = u16::from_be_bytes([f0, f1]);
-            ipv6.fragment_offset = fragment >> 3;
-            ipv6.more_fragments = fragment & 1 != 0;
+        match ipv6.protocol {
+            extension::HOP_BY_HOP | extension::DESTINATION if !options_fit(header, rest) => {
+                ipv6.anomaly = Some(Anomaly::Ipv6BadOption);
+                return &[];
+            }
+            extension::FRAGMENT => {
+                let fragment = u16::from_be_bytes([f0, f1]);
+                ipv6.fragment_offset = fragment >> 3;
+                ipv6.more_fragments = fragment & 1 != 0;
+            }
+            _ => {}
         }
         ipv6.protocol = next;
         ipv6.payload_octets = ipv6.payload_octets.saturating_sub(octets(header));
@@ -128,24 +141,44 @@ fn unsaid_length(next_header: u8, rest: &[u8], wire_payload: u32) -> u32 {
 
 /// The length in the jumbo payload option of the hop-by-hop header at the start of `bytes`, RFC 2675 §2.
 fn jumbo_length(bytes: &[u8]) -> Option<u32> {
-    const PAD1: u8 = 0;
-    const JUMBO: u8 = 0xc2;
-    let length = usize::from(*bytes.get(1)?).saturating_add(1) << 3;
-    let mut options = bytes.get(2..length)?;
-    // Each round takes at least one octet off at most 2,046.
-    while let Some((&kind, rest)) = options.split_first() {
-        if kind == PAD1 {
-            options = rest;
-            continue;
+    let length = extension_length(bytes)?;
+    let (_, value) = options(bytes.get(..length)?).flatten().find(|&(kind, _)| kind == option::JUMBO)?;
+    value.first_chunk().map(|length| u32::from_be_bytes(*length))
+}
+
+/// Whether no option of a hop-by-hop or destination options `header` runs beyond the packet, which goes on for `rest`.
+///
+/// One that only runs into what follows its header does not hide it: the header's length says where that begins.
+fn options_fit(header: &[u8], rest: &[u8]) -> bool {
+    options(header).all(|option| option.map_or_else(|missing| missing <= rest.len(), |_| true))
+}
+
+/// Type and value of each option in `header`, RFC 8200 §4.2. Ends with how many octets are missing for an option that
+/// runs beyond the header.
+fn options(header: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), usize>> {
+    let mut left = header.get(2..).unwrap_or(&[]);
+    // Every round takes at least one octet off the header, which has at most 2,048.
+    std::iter::from_fn(move || match *left {
+        [kind @ option::PAD1, ref behind @ ..] => {
+            left = behind;
+            Some(Ok((kind, &[][..])))
         }
-        let (&size, rest) = rest.split_first()?;
-        let (value, rest) = rest.split_at_checked(usize::from(size))?;
-        if kind == JUMBO {
-            return Some(u32::from_be_bytes(*value.first_chunk::<4>()?));
+        [kind, size, ref behind @ ..] => {
+            let size = usize::from(size);
+            let (value, behind) = behind.split_at_checked(size).map_or_else(
+                || (Err(size.saturating_sub(behind.len())), &[][..]),
+                |(value, behind)| (Ok((kind, value)), behind),
+            );
+            left = behind;
+            Some(value)
         }
-        options = rest;
-    }
-    None
+        _ => None,
+    })
+}
+
+/// Octets of the extension header at the start of `bytes`: its second octet, in units of 8, the first not counted.
+fn extension_length(bytes: &[u8]) -> Option<usize> {
+    bytes.get(1).map(|&units| usize::from(units).saturating_add(1) << 3)
 }
 
 #[cfg(test)]
@@ -207,6 +240,15 @@ pub(super) mod tests {
         let bytes = packet(60, &[17, 2, 0, 0, 0, 0, 0, 0]);
         let (header, rest) = parsed(&bytes).unwrap();
         assert_eq!((header.protocol, header.anomaly, rest), (60, Some(Anomaly::Ipv6ExtensionCut), &[][..]));
+    }
+
+    #[test]
+    fn option_beyond_the_packet_ends_the_walk() {
+        let after = |size| packet(60, &[17, 0, 0x1e, size, 0, 0, 0, 0, 0, 53, 0, 53, 0, 8, 0, 0]);
+        let walk = |bytes: &[u8]| parsed(bytes).map(|(h, _)| (h.protocol, h.anomaly));
+        assert_eq!(walk(&after(4)), Ok((17, None)));
+        assert_eq!(walk(&after(12)), Ok((17, None)));
+        assert_eq!(walk(&after(13)), Ok((60, Some(Anomaly::Ipv6BadOption))));
     }
 
     #[test]
