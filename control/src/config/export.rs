@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::de::Deserializer;
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use super::error::Fault;
@@ -21,12 +23,11 @@ pub const URL_FORMS: &str =
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExportConfig {
-    /// Spans that may wait for each destination, in memory; when full, further ones are dropped and counted.
+    /// Records that may wait for each destination, in memory; when full, further ones are dropped and counted.
     #[serde(deserialize_with = "units::count")]
     pub queue_size: u32,
     /// Most spans in one request.
-    #[serde(deserialize_with = "units::count")]
-    pub batch_size: u32,
+    pub batch_size: BatchSize,
     /// How long a span waits for its batch to fill.
     #[serde(with = "units::duration")]
     pub batch_delay: Duration,
@@ -43,8 +44,8 @@ pub struct ExportConfig {
 impl Default for ExportConfig {
     fn default() -> ExportConfig {
         ExportConfig {
-            queue_size: 65_536,
-            batch_size: 1024,
+            queue_size: 131_072,
+            batch_size: BatchSize::Auto,
             batch_delay: Duration::from_secs(1),
             retry_for: Duration::from_secs(60),
             shutdown_grace: Duration::from_secs(5),
@@ -56,7 +57,9 @@ impl Default for ExportConfig {
 impl ExportConfig {
     pub(super) fn check(&self) -> Result<(), Fault> {
         within("export.queue_size", u64::from(self.queue_size), 1..=1 << 30)?;
-        within("export.batch_size", u64::from(self.batch_size), 1..=16_384)?;
+        if let BatchSize::Spans(spans) = self.batch_size {
+            within("export.batch_size", u64::from(spans), 1..=16_384)?;
+        }
         let hour = Duration::from_secs(3600);
         within("export.batch_delay", self.batch_delay, Duration::from_millis(1)..=Duration::from_secs(60))?;
         within("export.retry_for", self.retry_for, Duration::ZERO..=hour)?;
@@ -74,9 +77,11 @@ impl ExportConfig {
 
     /// Checks the settings that only make sense together.
     pub(super) fn check_together(&self) -> Result<(), Fault> {
-        if self.batch_size > self.queue_size {
+        if let BatchSize::Spans(spans) = self.batch_size
+            && spans > self.queue_size
+        {
             let expected = format!("expected at most export.queue_size, which is {}", self.queue_size);
-            return Err(Fault::new("export.batch_size", self.batch_size.to_string(), expected));
+            return Err(Fault::new("export.batch_size", spans.to_string(), expected));
         }
         for (index, destination) in self.destination.iter().enumerate() {
             if self.destination[..index].iter().any(|other| other.url == destination.url) {
@@ -89,6 +94,32 @@ impl ExportConfig {
             }
         }
         Ok(())
+    }
+}
+
+/// Most spans in one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BatchSize {
+    /// What suits the destination, never above the queue.
+    #[default]
+    Auto,
+    /// This many, 1 to 16,384.
+    Spans(u32),
+}
+
+impl Serialize for BatchSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            BatchSize::Auto => serializer.serialize_str("auto"),
+            BatchSize::Spans(spans) => serializer.serialize_u32(*spans),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for BatchSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<BatchSize, D::Error> {
+        let spans = units::auto_or_count(deserializer)?;
+        Ok(spans.map_or(BatchSize::Auto, BatchSize::Spans))
     }
 }
 

@@ -26,8 +26,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
         message: error.message().replace('\n', ", "),
     })?;
     let settings = keys::decode(tree.clone()).map_err(|complaint| {
-        let mut steps: Vec<Step> = complaint.path().iter().filter_map(step).collect();
-        steps.extend(complaint.unknown_key().map(|key| Step::Key(key.to_owned())));
+        let steps: Vec<Step> = complaint.path().iter().filter_map(step).collect();
         complaint.into_error(origin(line_of(text, &steps)), &tree)
     })?;
     settings.check().map_err(|fault| {

@@ -15,24 +15,19 @@ pub(super) struct Complaint {
 }
 
 impl Complaint {
-    /// The keys and indices down to the value at fault; the parent's where a key is unknown.
+    /// The keys and indices down to the value at fault, or to the unknown key.
     pub(super) fn path(&self) -> &KeyPath {
         &self.path
-    }
-
-    /// The unknown key that serde names, where that is the complaint.
-    pub(super) fn unknown_key(&self) -> Option<&str> {
-        self.message.strip_prefix("unknown field `")?.split('`').next()
     }
 
     /// The error about it; `tree` is what was read, for the value.
     pub(super) fn into_error(self, origin: Origin, tree: &Table) -> ConfigError {
         let key = self.path.to_string();
-        if let Some(unknown) = self.unknown_key() {
+        if self.message.starts_with("unknown field `") {
+            // Behind the unknown key, serde puts every sibling between backticks.
             let siblings: Vec<&str> = self.message.split('`').skip(3).step_by(2).collect();
-            let whole = if key == "." { unknown.to_owned() } else { format!("{key}.{unknown}") };
-            let hint = hint(unknown, &key, &siblings);
-            return ConfigError::UnknownKey { origin, key: whole, hint };
+            let hint = hint(&key, &siblings);
+            return ConfigError::UnknownKey { origin, key, hint };
         }
         let value = value_at(tree, &self.path).map(|value| shown(&key, value)).unwrap_or_default();
         let expected = match self.message.split_once(", expected ") {
@@ -89,10 +84,11 @@ fn collect(prefix: &str, value: &Value, keys: &mut Vec<String>) {
 }
 
 /// "did you mean": a sibling spelt alike, the same name in another section, else all siblings.
-fn hint(unknown: &str, section: &str, siblings: &[&str]) -> String {
-    let dotted = |key: &str| if section == "." { key.to_owned() } else { format!("{section}.{key}") };
+fn hint(key: &str, siblings: &[&str]) -> String {
+    let (section, unknown) = key.rsplit_once('.').unwrap_or(("", key));
     if let Some(near) = nearest(unknown, siblings.iter().copied()) {
-        return format!("did you mean {}?", dotted(near));
+        let dot = if section.is_empty() { "" } else { "." };
+        return format!("did you mean {section}{dot}{near}?");
     }
     let all = all();
     let elsewhere = all.iter().find(|key| key.rsplit('.').next() == Some(unknown));
@@ -104,7 +100,8 @@ fn hint(unknown: &str, section: &str, siblings: &[&str]) -> String {
 
 /// The candidate that differs from `word` by the fewest letters, if by few enough to be a typing error.
 pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let most = (word.chars().count() / 3).max(1);
+    // Two letters changed places count as two changes.
+    let most = (word.chars().count() / 3).max(2);
     let distance = |candidate: &'a str| (edit_distance(word, candidate), candidate);
     candidates.map(distance).filter(|(letters, _)| *letters <= most).min().map(|(_, candidate)| candidate)
 }

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use super::error::{ConfigError, Fault, Origin};
 use super::export::DestinationConfig;
+use super::log::LogConfig;
 use super::port::PortConfig;
 use super::{Settings, keys};
 
@@ -18,7 +19,7 @@ const CONFIG_VARIABLE: &str = "TAPSPAN_CONFIG";
 /// Not `TAPSPAN_PORT`: Kubernetes sets that one in every pod beside a service called tapspan.
 const PORTS_VARIABLE: &str = "TAPSPAN_PORTS";
 const EXPORT_VARIABLE: &str = "TAPSPAN_EXPORT";
-/// The variable that Rust programs share; `TAPSPAN_LOG_LEVEL` goes over it.
+/// The variable that Rust programs share; `TAPSPAN_LOG_LEVEL` goes over it. Set for all of them, so no reason to stop.
 const RUST_LOG: &str = "RUST_LOG";
 
 const PORT_KEY: &str = "port";
@@ -128,6 +129,12 @@ pub(super) fn from_environment(
     let mut warnings = Vec::new();
     for (name, text) in given {
         let key = match name.as_str() {
+            RUST_LOG if !is_level(&text) => {
+                warnings.push(format!(
+                    "environment variable {RUST_LOG}={text} is not understood and is passed over"
+                ));
+                continue;
+            }
             RUST_LOG => "log.level",
             PORTS_VARIABLE => PORT_KEY,
             EXPORT_VARIABLE => DESTINATION_KEY,
@@ -147,6 +154,10 @@ pub(super) fn from_environment(
         });
     }
     (settings, warnings)
+}
+
+fn is_level(text: &str) -> bool {
+    LogConfig { level: text.to_owned(), ..LogConfig::default() }.filter().is_some()
 }
 
 /// The variable that sets `key`.

@@ -37,11 +37,11 @@ impl LogConfig {
     ///
     /// A lone word must be a level: the filter's own syntax would take `inof` for the name of a module.
     pub fn filter(&self) -> Option<EnvFilter> {
+        let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
         let words = self.level.split(',').map(str::trim);
-        let all_known =
-            words.filter(|word| !word.contains(['=', '['])).all(|word| word.parse::<LevelFilter>().is_ok());
+        let all_known = words.filter(|word| !word.contains(['=', '['])).all(is_level);
         let filter = EnvFilter::builder().parse(&self.level).ok()?;
-        (all_known && !self.level.trim().is_empty()).then_some(filter)
+        all_known.then_some(filter)
     }
 
     pub(super) fn check(&self) -> Result<(), Fault> {

@@ -23,7 +23,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Fault, Origin};
-pub use export::{Compression, DestinationConfig, ExportConfig, URL_FORMS};
+pub use export::{BatchSize, Compression, DestinationConfig, ExportConfig, URL_FORMS};
 pub use flow::{ByteCount, FlowConfig, IdleTimeouts, REPLAY_SEED, Seed, check_timeouts};
 pub use layer::{Given, Override};
 pub use listen::{DEFAULT_LISTEN, HttpConfig, Listen};

@@ -75,32 +75,65 @@ fn plain_number(digits: &str) -> Option<u64> {
 /// `#[serde(deserialize_with)]` for a count that fits `T`: an integer, or text for [`parse_count`].
 ///
 /// # Errors
-/// [`COUNT_FORM`], also where the number does not fit `T`.
+/// [`COUNT_FORM`], or the greatest number where it does not fit `T`.
 pub fn count<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<T, D::Error> {
-    struct Count<T>(PhantomData<T>);
+    deserializer.deserialize_any(Count(PhantomData))
+}
 
-    impl<T: TryFrom<u64>> Visitor<'_> for Count<T> {
-        type Value = T;
+/// The same, or `None` for the text `auto`.
+///
+/// # Errors
+/// As for [`count`].
+pub fn auto_or_count<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    deserializer.deserialize_any(AutoOrCount(Count(PhantomData)))
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(COUNT_FORM.trim_start_matches("expected "))
-        }
+struct Count<T>(PhantomData<T>);
 
-        fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
-            let limit = u64::MAX >> (64 - 8 * size_of::<T>().min(8));
-            T::try_from(number).map_err(|_| E::custom(format_args!("expected a number up to {limit}")))
-        }
+impl<T: TryFrom<u64>> Visitor<'_> for Count<T> {
+    type Value = T;
 
-        fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
-            self.visit_u64(u64::try_from(number).map_err(|_| E::custom("expected a number from 0 up"))?)
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-            self.visit_u64(parse_count(text).map_err(E::custom)?)
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(COUNT_FORM.trim_start_matches("expected "))
     }
 
-    deserializer.deserialize_any(Count(PhantomData))
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        let limit = u64::MAX >> (64 - 8 * size_of::<T>().min(8));
+        T::try_from(number).map_err(|_| E::custom(format_args!("expected a number up to {limit}")))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        self.visit_u64(u64::try_from(number).map_err(|_| E::custom("expected a number from 0 up"))?)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        self.visit_u64(parse_count(text).map_err(E::custom)?)
+    }
+}
+
+struct AutoOrCount<T>(Count<T>);
+
+impl<T: TryFrom<u64>> Visitor<'_> for AutoOrCount<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"auto\" or ")?;
+        self.0.expecting(f)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Option<T>, E> {
+        self.0.visit_u64(number).map(Some)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Option<T>, E> {
+        self.0.visit_i64(number).map(Some)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Option<T>, E> {
+        if text.trim() == "auto" { Ok(None) } else { self.0.visit_str(text).map(Some) }
+    }
 }
 
 /// `#[serde(with)]` for a [`Duration`] as text.

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
@@ -51,15 +51,21 @@ impl Collector for FiguresCollector {
             let unit = metric.unit.prometheus();
             let mut family = encoder.encode_descriptor(metric.name, metric.help, unit.as_ref(), kind)?;
             for (labels, value) in samples.into_rows() {
-                let labels = escaped(labels);
-                let mut sample = family.encode_family(&labels)?;
-                match value {
-                    Value::Count(count) => sample.encode_counter::<NoLabelSet, u64, u64>(&count, None)?,
-                    Value::Level(level) => sample.encode_gauge(&level)?,
+                if labels.is_empty() {
+                    write_value(&mut family, &value)?;
+                } else {
+                    write_value(&mut family.encode_family(&escaped(labels))?, &value)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn write_value(encoder: &mut MetricEncoder<'_>, value: &Value) -> Result<(), fmt::Error> {
+    match value {
+        Value::Count(count) => encoder.encode_counter::<NoLabelSet, u64, u64>(count, None),
+        Value::Level(level) => encoder.encode_gauge(level),
     }
 }
 

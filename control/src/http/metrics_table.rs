@@ -250,7 +250,9 @@ pub const METRICS: &[Metric] = &[
             s.whole([], u64::from(f.ledger.balanced));
         },
     ),
-    counter("tapspan_cut", MetricUnit::Records, "Records cut.", |f, s| s.count([], f.ledger.records.cut)),
+    counter("tapspan_sweep_cut", MetricUnit::Records, "Records cut.", |f, s| {
+        s.count([], f.ledger.records.cut);
+    }),
     counter("tapspan_export_delivered", MetricUnit::Spans, "Spans the destination acknowledged.", |f, s| {
         destinations(f, s, |books, s| s.count([("destination", &books.destination)], books.delivered));
     }),

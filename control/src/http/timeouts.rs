@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
+use serde_json::Value;
 
 use super::api::{Answer, Api};
 use super::error::{ApiError, ErrorBody};
@@ -47,29 +48,15 @@ fn read(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Time
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     let body = body.map_err(|rejection| ApiError::new(rejection.status(), rejection.body_text()))?;
-    let patch: TimeoutsPatch =
-        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(&body))
-            .map_err(rejected)?;
+    let document: Value = serde_json::from_slice(&body)
+        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, format!("the body is not JSON: {error}")))?;
+    if !document.is_object() {
+        return Err(ApiError::body("", "expected an object such as {\"active_timeout\": \"10s\"}"));
+    }
+    let patch: TimeoutsPatch = serde_path_to_error::deserialize(document).map_err(|error| {
+        let field = error.path().to_string();
+        ApiError::body(&field, format!("{field}: {}", error.inner()))
+    })?;
     patch.check().map_err(|fault| ApiError::body(&fault.key, fault.to_string()))?;
     Ok(patch)
-}
-
-/// 400 where the body is not JSON, 422 with the key where it is.
-fn rejected(error: serde_path_to_error::Error<serde_json::Error>) -> ApiError {
-    let path = error.path().to_string();
-    let inner = error.into_inner();
-    let message = inner.to_string();
-    if !inner.is_data() {
-        return ApiError::new(StatusCode::BAD_REQUEST, format!("the body is not JSON: {message}"));
-    }
-    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-    let field = match (path.as_str(), unknown) {
-        (".", Some(key)) => key.to_owned(),
-        (".", None) => String::new(),
-        (path, Some(key)) if !path.ends_with(key) => format!("{path}.{key}"),
-        (path, _) => path.to_owned(),
-    };
-    // serde_json adds where in the text it was; the key says it better.
-    let message = message.split(" at line ").next().unwrap_or_default();
-    ApiError::body(&field, format!("{field}: {message}"))
 }
