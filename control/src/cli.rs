@@ -26,7 +26,7 @@ variables, variables over the file. tapspan.example.toml explains all of them.";
 
 /// Turns the packets of a TAP or SPAN port into OpenTelemetry spans: one for each conversation.
 #[derive(Debug, Parser)]
-#[command(name = "tapspan", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "tapspan", version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -66,13 +66,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true, help_heading = "Receiving")]
     pub eal: Option<String>,
 
-    /// Address of the control endpoint, or off [default: 127.0.0.1:8277]
-    #[arg(long, value_name = "ADDR", help_heading = "Operating")]
-    pub http: Option<String>,
-
     /// Flags shared with `replay`.
     #[command(flatten)]
     pub shared: SharedArgs,
+
+    /// Address of the control endpoint, or off [default: 127.0.0.1:8277]
+    #[arg(long, value_name = "ADDR", help_heading = "Operating")]
+    pub http: Option<String>,
 }
 
 /// Flags of `replay`.

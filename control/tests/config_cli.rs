@@ -96,9 +96,16 @@ fn help_has_examples_and_names_every_form_of_a_url() {
     let mut cli = Cli::command();
     cli.clone().debug_assert();
     let help = cli.render_long_help().to_string();
-    for part in
-        ["run", "replay", "check", "attributes", "Examples:", "net_af_packet0,iface=eth1", "Exit codes"]
-    {
+    for part in [
+        "run",
+        "replay",
+        "check",
+        "attributes",
+        "Turns the packets",
+        "Examples:",
+        "net_af_packet0,iface=eth1",
+        "Exit codes",
+    ] {
         assert!(help.contains(part), "{part}");
     }
     let run = cli.find_subcommand_mut("run").unwrap().render_long_help().to_string();

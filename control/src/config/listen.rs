@@ -44,6 +44,14 @@ impl Listen {
             Listen::On(address) => Some(address),
         }
     }
+
+    /// A line for the operator where others than this machine's users can reach the endpoint.
+    pub(super) fn warning(self) -> Option<String> {
+        let address = self.address().filter(|address| !address.ip().is_loopback())?;
+        Some(format!(
+            "http.listen = \"{address}\": other machines can reach the control endpoint, which has no passwords"
+        ))
+    }
 }
 
 const LISTEN_FORM: &str =
@@ -97,6 +105,15 @@ mod tests {
         assert_eq!("localhost:80".parse(), Ok(Listen::On(SocketAddr::from(([127, 0, 0, 1], 80)))));
         assert_eq!("[::1]:0".parse::<Listen>().unwrap().to_string(), "[::1]:0");
         assert_eq!(Listen::default().to_string(), "127.0.0.1:8277");
+    }
+
+    #[test]
+    fn only_an_endpoint_that_others_can_reach_is_warned_about() {
+        for (text, warned) in
+            [("off", false), ("127.0.0.1:1", false), ("[::1]:1", false), ("0.0.0.0:1", true)]
+        {
+            assert_eq!(text.parse::<Listen>().unwrap().warning().is_some(), warned, "{text}");
+        }
     }
 
     #[test]

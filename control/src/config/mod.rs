@@ -77,12 +77,13 @@ pub fn load(
         Some(path) => file::read(path)?,
         None => Settings::default(),
     };
-    let (variables, warnings) = layer::from_environment(environment);
+    let (variables, mut warnings) = layer::from_environment(environment);
     for setting in variables.iter().chain(flags) {
         settings = setting.apply(&settings)?;
     }
     port::name_all(&mut settings.port);
     settings.check_together().map_err(|fault| ConfigError::Value { origin: Origin::Combined, fault })?;
+    warnings.extend(settings.http.listen.warning());
     Ok(Loaded { settings, warnings })
 }
 
