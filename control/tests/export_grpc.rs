@@ -116,6 +116,15 @@ fn a_final_answer_rejects_the_batch() {
 }
 
 #[test]
+fn a_request_larger_than_the_server_takes_is_rejected_not_repeated() {
+    let server = grpc(GrpcOptions::default());
+    // Over the 4 MiB a server takes by default, at some 45 bytes a span.
+    let books = export(settings(&url(&server), 110_000), 110_000);
+    assert_eq!((dropped(&books, DropCause::Rejected), books.requests), (110_000, 1));
+    assert!(books.last_error.unwrap().text.contains("too large"));
+}
+
+#[test]
 fn a_partial_success_counts_what_was_not_kept() {
     let script = vec![Ok(partial(4, "names too long")), Ok(partial(0, "slow down please"))];
     let server = grpc(GrpcOptions { script, ..GrpcOptions::default() });
@@ -136,6 +145,35 @@ fn tls_is_checked_against_the_given_authority_and_shows_the_own_certificate() {
     let books = export(ExportSettings { tls, ..settings(&url, 10) }, 10);
     assert_eq!(figures(&books), (10, 10, 0, 0));
     assert_eq!(next(&server.seen).names, names(0, 10));
+}
+
+#[test]
+fn a_server_the_authority_does_not_vouch_for_gets_nothing() {
+    let server = grpc(GrpcOptions { mutual_tls: true, ..GrpcOptions::default() });
+    let tls = TlsFiles { ca: Some(CLIENT_CERTIFICATE.into()), ..TlsFiles::default() };
+    let url = format!("grpcs://localhost:{}", server.address.port());
+    let mut settings = ExportSettings { tls, ..settings(&url, 10) };
+    settings.retry.max_elapsed = Duration::ZERO;
+    let books = export(settings, 10);
+    assert_eq!(dropped(&books, DropCause::RetriesExhausted), 10);
+    assert!(books.last_error.unwrap().text.contains("certificate"));
+    assert_eq!(server.seen.try_iter().count(), 0);
+}
+
+#[test]
+fn a_collector_that_never_answers_is_cut_off_by_the_timeout_and_by_the_grace() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("grpc://{}", silent.local_addr().unwrap());
+    let mut impatient = ExportSettings { timeout: Duration::from_millis(20), ..settings(&url, 10) };
+    impatient.retry.max_elapsed = Duration::ZERO;
+    let books = export(impatient, 10);
+    assert_eq!(dropped(&books, DropCause::RetriesExhausted), 10);
+    assert_eq!(books.last_error.unwrap().text, "no answer within 20 ms");
+
+    let exporter = Exporter::start(&[settings(&url, 10)], encoder).unwrap();
+    exporter.handle().offer(records(0, 25));
+    let books = exporter.shutdown(Duration::from_millis(20)).destinations.remove(0);
+    assert_eq!(dropped(&books, DropCause::Shutdown), 25);
 }
 
 #[test]

@@ -93,6 +93,17 @@ fn other_answers_reject_the_batch_with_the_words_of_the_receiver() {
 }
 
 #[test]
+fn a_collector_that_never_answers_is_cut_off_by_the_timeout() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut impatient = ExportSettings { timeout: Duration::from_millis(20), ..settings(&url, 10) };
+    impatient.retry.max_elapsed = Duration::ZERO;
+    let books = export(impatient, 10);
+    assert_eq!(dropped(&books, DropCause::RetriesExhausted), 10);
+    assert!(books.last_error.unwrap().text.contains("timed out"));
+}
+
+#[test]
 fn a_partial_success_counts_what_was_not_kept() {
     let server = http(vec![(200, vec![], partial(4, "names too long").encode_to_vec())]);
     let books = export(settings(&format!("http://{}", server.address), 10), 20);

@@ -108,52 +108,51 @@ impl Destination {
         if endpoint.host_port().is_none() {
             return;
         }
-        match tokio::task::spawn_blocking(move || probe(&endpoint, PROBE_TIMEOUT)).await {
-            Ok(Ok(())) => self.health.reachable(),
-            Ok(Err(reason)) => {
-                self.queue.note_error(&reason);
-                self.health.failing(&reason);
-            }
-            Err(_) => {}
-        }
+        let probing = tokio::task::spawn_blocking(move || probe(&endpoint, PROBE_TIMEOUT));
+        // Resolving a name has no time limit of its own.
+        let reason = match tokio::time::timeout(PROBE_TIMEOUT, probing).await {
+            Ok(Ok(Ok(()))) => return self.health.reachable(),
+            Ok(Ok(Err(reason))) => reason,
+            Ok(Err(failure)) => failure.to_string(),
+            Err(_) => format!("no connection within {} s", PROBE_TIMEOUT.as_secs()),
+        };
+        self.queue.note_error(&reason);
+        self.health.failing(&reason);
     }
 
     async fn deliver(&mut self, batch: Batch, number: u64) -> End {
-        let spans = batch.spans;
         self.backoff.begin_batch();
-        for attempt in 0.. {
-            let began = Instant::now();
-            let answer = self.transport.send(batch.clone()).await;
-            let took = began.elapsed();
-            let error = match &answer {
-                Answer::Delivered => None,
-                Answer::Partial { message, .. } => Some(message.as_str()),
-                Answer::Refused(reason) | Answer::Retry { reason, .. } => Some(reason.as_str()),
+        let mut attempt = 0;
+        loop {
+            let answer = self.attempt(&batch, attempt).await;
+            let Answer::Retry { after, reason } = answer else {
+                self.backoff.answered();
+                self.book(batch.spans, answer);
+                return End::Settled;
             };
-            self.queue.note_call(took, attempt, error);
-            match answer {
-                Answer::Retry { after, reason } => {
-                    self.health.failing(&reason);
-                    let random = self.random(number, attempt);
-                    if let Some(pause) = self.backoff.pause(Instant::now(), after, random) {
-                        tokio::time::sleep(pause).await;
-                        continue;
-                    }
-                    return self.exhausted(spans, &reason);
-                }
-                final_answer => {
-                    self.backoff.answered();
-                    self.book(spans, final_answer);
-                    return End::Settled;
-                }
+            self.health.failing(&reason);
+            self.report_overflow();
+            let random = self.random(number, attempt);
+            match self.backoff.pause(Instant::now(), after, random) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return self.exhausted(batch.spans, &reason),
             }
+            attempt += 1;
         }
-        unreachable!("the attempts of a batch end by an answer or by giving up")
     }
 
+    async fn attempt(&mut self, batch: &Batch, attempt: u32) -> Answer {
+        let began = Instant::now();
+        let answer = self.transport.send(batch.clone()).await;
+        let took = began.elapsed();
+        self.queue.note_call(took, attempt, answer.trouble());
+        answer
+    }
+
+    /// Books an answer that ends a batch.
     fn book(&mut self, spans: u64, answer: Answer) {
         match answer {
-            Answer::Delivered | Answer::Retry { .. } => {
+            Answer::Delivered => {
                 self.queue.settle(Settlement::Delivered { rejected: 0 });
                 self.health.taking();
             }
@@ -166,7 +165,7 @@ impl Destination {
                     self.health.remark(&message);
                 }
             }
-            Answer::Refused(reason) => {
+            Answer::Refused(reason) | Answer::Retry { reason, .. } => {
                 self.queue.settle(Settlement::Dropped(DropCause::Rejected));
                 self.health.lost(spans, DropCause::Rejected.as_str(), &reason);
             }

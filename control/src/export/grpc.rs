@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes};
 use http::HeaderMap;
 use http::uri::PathAndQuery;
+use tokio::time::Instant;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
@@ -18,6 +19,7 @@ use super::tls::{self, TlsMaterial};
 use super::transport::{Answer, Batch, Sending, Transport, chain};
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const TOO_LARGE: &str = "message length too large";
 /// TCP keepalive, so that a collector that vanished is noticed between batches.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
@@ -80,10 +82,14 @@ impl Transport for GrpcTransport {
     fn send(&mut self, batch: Batch) -> Sending<'_> {
         Box::pin(async move {
             let timeout = self.timeout;
+            let began = Instant::now();
             match tokio::time::timeout(timeout, self.attempt(batch.body)).await {
                 Ok(Ok(body)) => response::success(&body),
-                Ok(Err(status)) => failure(&status),
-                Err(_) => Answer::retry(format!("no answer within {} ms", timeout.as_millis())),
+                // The client cancels by the request's grpc-timeout too, and may be first.
+                Ok(Err(status)) if status.code() != Code::Cancelled || began.elapsed() < timeout => {
+                    failure(&status)
+                }
+                _ => Answer::retry(format!("no answer within {} ms", timeout.as_millis())),
             }
         })
     }
@@ -105,6 +111,8 @@ fn tls_config(material: TlsMaterial) -> ClientTlsConfig {
 fn failure(status: &Status) -> Answer {
     let asked = response::retry_delay(status.details());
     let retryable = match status.code() {
+        // How tonic's servers refuse a request larger than they take; it does not get smaller.
+        Code::OutOfRange if status.message().contains(TOO_LARGE) => false,
         Code::Cancelled
         | Code::DeadlineExceeded
         | Code::Aborted

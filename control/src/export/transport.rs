@@ -44,6 +44,15 @@ impl Answer {
     pub fn retry(reason: impl Into<String>) -> Answer {
         Answer::Retry { after: None, reason: reason.into() }
     }
+
+    /// What went wrong, or what the receiver had to say.
+    pub fn trouble(&self) -> Option<&str> {
+        match self {
+            Answer::Delivered => None,
+            Answer::Partial { message, .. } => Some(message),
+            Answer::Refused(reason) | Answer::Retry { reason, .. } => Some(reason),
+        }
+    }
 }
 
 /// The answer to come.

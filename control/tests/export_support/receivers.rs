@@ -22,6 +22,9 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
+// tls/ holds an authority whose key was thrown away and two certificates of it, valid from 2020 to 2120: `openssl ca` with
+// subjectAltName localhost and 127.0.0.1, extendedKeyUsage serverAuth and clientAuth.
+
 pub const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/export_support/tls/ca.pem");
 pub const CLIENT_CERTIFICATE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/export_support/tls/client.pem");
