@@ -1,10 +1,15 @@
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <linux/if_packet.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -159,6 +164,75 @@ tapspan_log_to(tapspan_log_sink sink)
 	/* DPDK flushes after each message, so a full buffer gives one message a call. */
 	setvbuf(stream, NULL, _IOFBF, 4096);
 	return rte_openlog_stream(stream);
+}
+
+/* enum libbpf_print_level: 0 warning, 1 info, 2 debug. */
+static int
+bpf_print(int level, const char *format, va_list arguments)
+{
+	static const uint32_t levels[] = {RTE_LOG_WARNING, RTE_LOG_INFO, RTE_LOG_DEBUG};
+	char text[1024];
+	int length = vsnprintf(text, sizeof(text), format, arguments);
+
+	if (length > (int)sizeof(text) - 1)
+		length = sizeof(text) - 1;
+	if (length > 0 && log_sink != NULL)
+		log_sink(levels[level < 0 || level > 2 ? 2 : level], (const uint8_t *)text, (size_t)length);
+	return length;
+}
+
+static void
+set_print(const char *library, const char *function)
+{
+	/* Only where a driver has it loaded: neither library is needed otherwise. */
+	void *handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+	void *(*set)(int (*)(int, const char *, va_list));
+
+	if (handle == NULL)
+		return;
+	*(void **)&set = dlsym(handle, function);
+	if (set != NULL)
+		set(bpf_print);
+	dlclose(handle);
+}
+
+void
+tapspan_log_bpf(void)
+{
+	set_print("libbpf.so.1", "libbpf_set_print");
+	set_print("libxdp.so.1", "libxdp_set_print");
+}
+
+unsigned int
+tapspan_packet_sockets(unsigned int ifindex, int *fds, unsigned int max)
+{
+	unsigned int found = 0;
+	int last = (int)sysconf(_SC_OPEN_MAX);
+
+	for (int fd = 3; fd < last && fd < 65536 && found < max; fd++) {
+		struct sockaddr_ll address = {0};
+		socklen_t length = sizeof(address);
+		int domain = 0, fanout = 0;
+		socklen_t domain_length = sizeof(domain), fanout_length = sizeof(fanout);
+
+		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_length) != 0 || domain != AF_PACKET)
+			continue;
+		if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
+		    (unsigned int)address.sll_ifindex != ifindex)
+			continue;
+		if (getsockopt(fd, SOL_PACKET, PACKET_FANOUT, &fanout, &fanout_length) == 0 && fanout != 0)
+			fds[found++] = fd;
+	}
+	return found;
+}
+
+uint32_t
+tapspan_packet_socket_drops(int fd)
+{
+	struct tpacket_stats stats = {0};
+	socklen_t length = sizeof(stats);
+
+	return getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &length) == 0 ? stats.tp_drops : 0;
 }
 
 /* Turns descriptor `fd` to `target`; returns what it was, or -1 with nothing changed. */

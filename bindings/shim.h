@@ -62,6 +62,16 @@ typedef void (*tapspan_log_sink)(uint32_t level, const uint8_t *text, size_t len
 /* Sends the log of DPDK to `sink` instead of stderr. 0, or a negative errno. Call once, before rte_eal_init. */
 int tapspan_log_to(tapspan_log_sink sink);
 
+/* Sends what libbpf and libxdp print for themselves to the sink of tapspan_log_to, where a driver has loaded them. */
+void tapspan_log_bpf(void);
+
+/* The packet sockets this process has on interface `ifindex` in a fanout group, as the af_packet driver makes them.
+ * Returns how many of at most `max` were written to `fds`. */
+unsigned int tapspan_packet_sockets(unsigned int ifindex, int *fds, unsigned int max);
+
+/* Packets the kernel dropped on packet socket `fd` since the call before: reading sets it back. 0 where unknown. */
+uint32_t tapspan_packet_socket_drops(int fd);
+
 /* rte_eal_init, which prints past its own log: the usage on stdout is thrown away, what it says on stderr goes to the
  * sink of tapspan_log_to afterwards, as errors where it failed. Both streams of the process are turned meanwhile. */
 int tapspan_eal_init(int argc, char **argv);

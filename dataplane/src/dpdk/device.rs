@@ -49,8 +49,18 @@ impl DeviceSpec {
             .find_map(|(name, value)| (name == key).then_some(value))
     }
 
+    /// The same device with further arguments.
+    pub(super) fn with(&self, arguments: &str) -> DeviceSpec {
+        let comma = if self.arguments.is_empty() { "" } else { "," };
+        DeviceSpec { arguments: format!("{}{comma}{arguments}", self.arguments), ..self.clone() }
+    }
+
     /// The kernel interface the device is made over, where it is one of those.
     pub fn kernel_interface(&self) -> Option<&str> {
+        // There it names the interface to be made.
+        if self.name.starts_with("net_tap") {
+            return None;
+        }
         self.argument("iface").or_else(|| self.argument("rx_iface"))
     }
 }

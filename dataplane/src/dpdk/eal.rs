@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::device::{Bus, DeviceSpec};
 use super::error::{DpdkError, Errno};
 use super::log::{self, LogLevel};
-use super::machine;
+use super::machine::{self, Binding};
 
 /// EAL can be started once; a failed start counts, as DPDK cannot take one back.
 static STARTED: AtomicBool = AtomicBool::new(false);
@@ -29,7 +29,7 @@ pub enum HugePages {
 /// How to start the EAL.
 #[derive(Clone, Debug)]
 pub struct EalOptions {
-    /// Every device that will be opened. PCI devices not named here stay untouched.
+    /// Every device that will be opened. PCI devices not named here, or held by the kernel, stay untouched.
     pub devices: Vec<DeviceSpec>,
     /// Processors the starting thread and DPDK's own threads stay on; all allowed ones where empty.
     pub control_cpus: Vec<u16>,
@@ -265,7 +265,7 @@ fn arguments(options: &EalOptions) -> Result<(Vec<CString>, MemoryMode), DpdkErr
         // Lcore 0 floats over these processors: without the @ EAL would pin this thread, and all it makes, to one.
         words.push(format!("--lcores=0@({})", cpu_list(&options.control_cpus)));
     }
-    let mut pci = options.devices.iter().filter(|device| device.bus() == Bus::Pci).peekable();
+    let mut pci = options.devices.iter().filter(|device| is_for_dpdk(device)).peekable();
     if pci.peek().is_none() && !names(&extra, &["-a", "--allow", "-b", "--block"]) {
         words.push("--no-pci".to_owned());
     }
@@ -298,6 +298,13 @@ fn arguments(options: &EalOptions) -> Result<(Vec<CString>, MemoryMode), DpdkErr
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok((words, memory))
+}
+
+/// Whether EAL may look at a PCI device. A card that belongs to the kernel, perhaps the one this machine is reached by,
+/// is not shown to DPDK's drivers, some of which would try.
+fn is_for_dpdk(device: &DeviceSpec) -> bool {
+    device.bus() == Bus::Pci
+        && machine::pci_device(device.name()).is_none_or(|card| !matches!(card.binding, Binding::Kernel(_)))
 }
 
 fn memory_mode(options: &EalOptions) -> MemoryMode {

@@ -78,18 +78,13 @@ pub(super) fn mark() -> Mark {
     Mark(recent().seen)
 }
 
-/// The first line of level error since `mark`, which is the cause; those after it are its consequences, as are those
-/// EAL calls fatal. The first warning where there is no error.
+/// The first error since `mark`, which is the cause: those after it are its consequences, as are EAL's last words.
 pub(super) fn cause_since(mark: Mark) -> Option<String> {
     let recent = recent();
-    let first = |least: LogLevel, fatal: bool| {
-        let mut lines = recent.since(mark);
-        let line = lines.find(|(level, line)| *level <= least && line.contains("FATAL:") == fatal);
-        line.map(|(_, line)| line.clone())
-    };
-    first(LogLevel::Error, false)
-        .or_else(|| first(LogLevel::Error, true))
-        .or_else(|| first(LogLevel::Warning, false))
+    let errors = recent.since(mark).filter(|(level, _)| *level == LogLevel::Error).map(|(_, line)| line);
+    let last_words = |line: &&String| line.contains("FATAL:") || line.contains("Invalid 'command line'");
+    let (consequences, causes): (Vec<_>, Vec<_>) = errors.partition(last_words);
+    causes.first().or(consequences.first()).map(|line| (*line).clone())
 }
 
 /// Whether a line tells of a missing permission.
@@ -119,6 +114,12 @@ pub(super) fn hold_while<T>(start: impl FnOnce() -> T) -> T {
 pub(super) fn capture() -> Result<(), Errno> {
     // SAFETY: `receive` has the type the shim calls, lives as long as the program and does not unwind.
     Errno::check(unsafe { dpdk_sys::tapspan_log_to(Some(receive)) })
+}
+
+/// The same for what libbpf and libxdp print, where the AF_XDP driver has loaded them.
+pub(super) fn capture_bpf() {
+    // SAFETY: `capture` was called before, as EAL is up; the functions it sets live as long as the program.
+    unsafe { dpdk_sys::tapspan_log_bpf() }
 }
 
 extern "C" fn receive(level: u32, text: *const u8, length: usize) {
@@ -164,7 +165,8 @@ mod tests {
         let start = mark();
         assert_eq!(cause_since(start), None);
         accept(LogLevel::Warning, "hm");
-        assert_eq!(cause_since(start).as_deref(), Some("hm"));
+        accept(LogLevel::Error, "EAL: FATAL: no");
+        assert_eq!(cause_since(start).as_deref(), Some("EAL: FATAL: no"));
         accept(LogLevel::Error, "cause");
         accept(LogLevel::Error, "consequence");
         assert_eq!(cause_since(start).as_deref(), Some("cause"));

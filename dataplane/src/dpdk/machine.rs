@@ -92,6 +92,11 @@ impl Rights {
         self.has(39) || self.has(21)
     }
 
+    /// Locking memory beyond the limit of the user.
+    pub fn ipc_lock(self) -> bool {
+        self.has(14)
+    }
+
     fn has(self, bit: u32) -> bool {
         self.effective & (1 << bit) != 0
     }
@@ -201,6 +206,17 @@ pub fn interface_is_promiscuous(name: &str) -> bool {
     let flags = text(&Path::new("/sys/class/net").join(name).join("flags"));
     let flags = flags.and_then(|flags| u64::from_str_radix(flags.trim_start_matches("0x"), 16).ok());
     flags.is_some_and(|flags| flags & IFF_PROMISC != 0)
+}
+
+/// The MTU of interface `name` in bytes; `None` where there is none.
+pub fn interface_mtu(name: &str) -> Option<u32> {
+    text(&Path::new("/sys/class/net").join(name).join("mtu"))?.parse().ok()
+}
+
+/// How many receive queues interface `name` has; 0 where there is none.
+pub fn interface_rx_queues(name: &str) -> usize {
+    let queues = entries(&Path::new("/sys/class/net").join(name).join("queues"));
+    queues.iter().filter(|queue| queue.starts_with("rx-")).count()
 }
 
 fn parse_cpu_list(list: &str) -> Vec<u16> {

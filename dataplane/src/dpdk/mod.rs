@@ -8,6 +8,7 @@
 mod device;
 mod eal;
 mod error;
+mod kernel;
 mod log;
 pub mod machine;
 mod pool;

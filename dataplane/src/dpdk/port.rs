@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::device::DeviceSpec;
 use super::eal::{Eal, Running};
 use super::error::{DpdkError, Errno};
+use super::kernel::PacketSockets;
 use super::machine;
 use super::pool::Pool;
 use super::rss::RssState;
@@ -72,6 +73,8 @@ pub struct PortInfo {
     pub rss: RssState,
     /// Whether packets for others are received too.
     pub promiscuous: Promiscuous,
+    /// What the operator should know, as packets this port cannot see; each a sentence.
+    pub notes: Vec<String>,
 }
 
 /// The link of a port, without waiting for it.
@@ -117,6 +120,7 @@ pub(super) struct OpenPort {
     claimed: ClaimedPort,
     // After `claimed`, whose drop closes the port: nobody allocates from the pool any more.
     pool: Pool,
+    sockets: PacketSockets,
     // Dropped last: closing a port and freeing a pool need EAL.
     _running: Arc<Running>,
 }
@@ -138,10 +142,10 @@ impl Port {
     /// One line with the device, what it refused and what to do about it.
     pub fn open(eal: &Eal, device: &DeviceSpec, config: &PortConfig) -> Result<Port, DpdkError> {
         let mut claimed = setup::attach(eal, device)?;
-        let Plan { info, pool } = setup::start(&mut claimed, device, config)?;
+        let Plan { info, pool, sockets } = setup::start(&mut claimed, device, config)?;
         let tx_taken = vec![false; usize::from(config.tx_queues)];
         let rx_taken = vec![false; usize::from(info.rx_queues)];
-        let open = Arc::new(OpenPort { claimed, pool, _running: eal.running() });
+        let open = Arc::new(OpenPort { claimed, pool, sockets, _running: eal.running() });
         Ok(Port { open, info, rx_taken, tx_taken })
     }
 
@@ -182,7 +186,7 @@ impl Port {
         Some(PortStats {
             rx_packets: stats.ipackets,
             rx_bytes: stats.ibytes,
-            rx_missed: stats.imissed,
+            rx_missed: stats.imissed + self.open.sockets.drops(),
             rx_errors: stats.ierrors,
             rx_no_buffer: stats.rx_nombuf,
             tx_packets: stats.opackets,

@@ -57,9 +57,7 @@ impl RssRequest {
     }
 
     /// Writes the request into `conf`, which then points into `self`.
-    pub(super) fn fill(&mut self, conf: &mut dpdk_sys::rte_eth_conf) {
-        conf.rxmode.mq_mode = dpdk_sys::RTE_ETH_MQ_RX_RSS;
-        let rss = &mut conf.rx_adv_conf.rss_conf;
+    pub(super) fn fill(&mut self, rss: &mut dpdk_sys::rte_eth_rss_conf) {
         rss.rss_key = self.key.as_mut_ptr();
         rss.rss_key_len = u8::try_from(self.key.len()).unwrap_or(KEY_DEFAULT);
         rss.rss_hf = self.functions;
@@ -68,25 +66,37 @@ impl RssRequest {
     }
 }
 
-/// What a started port with several queues does. `asked` says whether it took an [`RssRequest`].
-pub(super) fn read_back(port: u16, driver: &str, info: &dpdk_sys::rte_eth_dev_info, asked: bool) -> RssState {
-    let key_len = key_length(info);
+/// What a started port with several queues does, after asking once more where it did not take the request that was
+/// part of its configuration. `request` is `None` where there was nothing to ask.
+pub(super) fn settle(port: u16, driver: &str, request: Option<RssRequest>) -> RssState {
     match driver {
         // The kernel spreads by PACKET_FANOUT_HASH, which uses __skb_get_hash_symmetric.
         "net_af_packet" => return RssState::Symmetric("packet fanout of the kernel".to_owned()),
         "net_af_xdp" => {
             return RssState::Asymmetric(
-                "the kernel's driver chooses the queue; `ethtool -X IFACE hfunc toeplitz hkey 6d:5a:...` or \
-                 `symmetric-xor` may change that"
-                    .to_owned(),
+                "the kernel's driver chooses the queue; see `ethtool -x` and `-X` for its hash".to_owned(),
             );
         }
         _ => {}
     }
-    if !asked {
+    let Some(mut request) = request else {
         return RssState::Asymmetric(format!("{driver} does not spread by flow"));
+    };
+    match read_back(port, &request) {
+        symmetric @ RssState::Symmetric(_) => symmetric,
+        first => {
+            let mut conf = dpdk_sys::rte_eth_rss_conf::default();
+            request.fill(&mut conf);
+            // SAFETY: the port is started; `conf` and the key it points to outlive the call, which copies them.
+            let status = unsafe { dpdk_sys::rte_eth_dev_rss_hash_update(port, &raw mut conf) };
+            if Errno::check(status).is_ok() { read_back(port, &request) } else { first }
+        }
     }
+}
+
+fn read_back(port: u16, request: &RssRequest) -> RssState {
     let mut key = [0_u8; KEY_MAX];
+    let key_len = u8::try_from(request.key.len()).unwrap_or(KEY_DEFAULT);
     let mut conf =
         dpdk_sys::rte_eth_rss_conf { rss_key: key.as_mut_ptr(), rss_key_len: key_len, ..Default::default() };
     // SAFETY: the port is started; the key buffer is longer than any key, as lengths are 8 bits, since there are

@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 use super::device::{Bus, DeviceSpec};
 use super::eal::{Eal, numa_node};
 use super::error::{DpdkError, Errno};
+use super::kernel::{self, PacketSockets};
 use super::log::{self, Mark};
 use super::machine::{self, Binding};
 use super::pool::{self, Pool};
@@ -31,6 +32,7 @@ const DRIVERS: &str = "net_af_xdp, net_af_packet, net_pcap, net_tap, net_ring, n
 pub(super) struct Plan {
     pub(super) info: PortInfo,
     pub(super) pool: Pool,
+    pub(super) sockets: PacketSockets,
 }
 
 /// Finds the port of `device`, makes a virtual one, and claims it.
@@ -76,7 +78,8 @@ fn probe(device: &DeviceSpec) -> Result<u16, DpdkError> {
             advice: format!("it is an interface of the kernel: write net_af_packet0,iface={name}"),
         });
     }
-    let text = CString::new(device.to_string()).expect("a DeviceSpec holds no zero byte");
+    log::capture_bpf();
+    let text = CString::new(kernel::with_ring(device).to_string()).expect("a DeviceSpec holds no zero byte");
     let before = log::mark();
     // SAFETY: EAL is up; `text` is a C string that outlives the call, which copies it.
     let status = unsafe { dpdk_sys::rte_dev_probe(text.as_ptr()) };
@@ -104,7 +107,7 @@ pub(super) fn start(
 
     let frames = FrameSizes::choose(device, config, &info);
     let Configured { tx_queues, rss } =
-        configure(id, config, &info, frames).map_err(refused("configuration"))?;
+        configure(id, config, &info, frames, device.bus()).map_err(refused("configuration"))?;
     let (rx_descriptors, tx_descriptors) =
         adjust_descriptors(id, config.rx_descriptors).map_err(refused("descriptors"))?;
 
@@ -126,7 +129,8 @@ pub(super) fn start(
     claimed.started = true;
 
     let promiscuous = enter_promiscuous(claimed, device);
-    let rss = if rx_queues == 1 { RssState::SingleQueue } else { rss::read_back(id, &driver, &info, rss) };
+    let rss = if rx_queues == 1 { RssState::SingleQueue } else { rss::settle(id, &driver, rss) };
+    let sockets = PacketSockets::of(&driver, info.if_index);
     let info = PortInfo {
         id,
         device: device.clone(),
@@ -141,8 +145,9 @@ pub(super) fn start(
         mbufs,
         rss,
         promiscuous,
+        notes: kernel::notes(device, rx_queues),
     };
-    Ok(Plan { info, pool })
+    Ok(Plan { info, pool, sockets })
 }
 
 /// How long frames may be, and how they are kept.
@@ -165,16 +170,14 @@ impl FrameSizes {
             (None, Bus::Virtual) => 0,
         };
         let can_scatter = info.rx_offload_capa & dpdk_sys::TAPSPAN_RX_OFFLOAD_SCATTER != 0;
-        // A packet ring copies whole slots, so a buffer must take one.
-        let slot = device.argument("framesz").and_then(|size| size.parse().ok()).unwrap_or(0);
-        FrameSizes::fit(mtu, can_scatter, slot)
+        FrameSizes::fit(mtu, can_scatter, kernel::room_wanted(&kernel::with_ring(device)))
     }
 
-    fn fit(mtu: u16, can_scatter: bool, slot: u32) -> FrameSizes {
+    fn fit(mtu: u16, can_scatter: bool, room_wanted: u32) -> FrameSizes {
         let longest = u32::from(mtu) + FRAME_OVERHEAD;
         let scatter = longest > ORDINARY_ROOM && can_scatter;
         let room = if scatter { ORDINARY_ROOM } else { longest.max(ORDINARY_ROOM) };
-        let room = room.max(slot).next_multiple_of(64);
+        let room = room.max(room_wanted).next_multiple_of(64);
         // DPDK keeps the data room with its headroom in 16 bits.
         let most = u32::from(u16::MAX) - dpdk_sys::RTE_PKTMBUF_HEADROOM;
         FrameSizes { mtu, room: u16::try_from(room.min(most)).unwrap_or(u16::MAX), scatter }
@@ -184,8 +187,8 @@ impl FrameSizes {
 /// What a device was brought to accept.
 struct Configured {
     tx_queues: u16,
-    /// Whether it took the request for symmetric RSS.
-    rss: bool,
+    /// The request for symmetric RSS, where it took it.
+    rss: Option<RssRequest>,
 }
 
 /// Configures the port. Some devices insist on as many transmit as receive queues, some refuse RSS settings.
@@ -194,26 +197,35 @@ fn configure(
     config: &PortConfig,
     info: &dpdk_sys::rte_eth_dev_info,
     frames: FrameSizes,
+    bus: Bus,
 ) -> Result<Configured, Errno> {
     let rx_queues = config.rx_queues.max(1);
     let paired = rx_queues.max(config.tx_queues).min(info.max_tx_queues);
+    // Virtual devices are the ones that insist; a card would spend memory on queues nobody uses.
+    let tries = match bus {
+        Bus::Virtual => [paired, config.tx_queues],
+        Bus::Pci => [config.tx_queues, paired],
+    };
     let mut request = RssRequest::new(info, rx_queues);
     let mut last = Errno::EINVAL;
     for rss in [true, false] {
-        for tx_queues in [config.tx_queues, paired] {
+        for tx_queues in tries {
             let mut conf = dpdk_sys::rte_eth_conf::default();
             conf.rxmode.mtu = u32::from(frames.mtu);
             if frames.scatter {
                 conf.rxmode.offloads |= dpdk_sys::TAPSPAN_RX_OFFLOAD_SCATTER;
             }
             conf.txmode.offloads = info.tx_offload_capa & dpdk_sys::TAPSPAN_TX_OFFLOAD_MULTI_SEGS;
-            let asked = rss && request.as_mut().map(|request| request.fill(&mut conf)).is_some();
+            if let Some(request) = request.as_mut().filter(|_| rss) {
+                conf.rxmode.mq_mode = dpdk_sys::RTE_ETH_MQ_RX_RSS;
+                request.fill(&mut conf.rx_adv_conf.rss_conf);
+            }
             // SAFETY: EAL is up, the port is claimed and stopped; `conf` and the key it may point to outlive the call,
             // which copies both.
             let status =
                 unsafe { dpdk_sys::rte_eth_dev_configure(id, rx_queues, tx_queues, &raw const conf) };
             match Errno::check(status) {
-                Ok(()) => return Ok(Configured { tx_queues, rss: asked }),
+                Ok(()) => return Ok(Configured { tx_queues, rss: request.filter(|_| rss) }),
                 Err(errno) => last = errno,
             }
         }
@@ -336,7 +348,7 @@ fn advice_for(device: &DeviceSpec) -> String {
     } else if name.starts_with("net_af_packet") {
         "write iface=INTERFACE,qpairs=QUEUES"
     } else if name.starts_with("net_af_xdp") {
-        "write iface=INTERFACE,start_queue=0,queue_count=QUEUES; the interface must have that many queues"
+        "write iface=INTERFACE,start_queue=0,queue_count=QUEUES; the interface must have these queues and no other program hold them"
     } else {
         ""
     };
