@@ -113,6 +113,8 @@ pub struct Eal {
 pub(super) struct Running {
     /// Ports that are open, by DPDK's number.
     open: Mutex<BTreeSet<u16>>,
+    /// A driver is in a state in which closing its port crashes: the process ends without clean-up.
+    abandoned: AtomicBool,
     /// Where the log of the start begins: why a PCI device is missing stands there.
     started_at: log::Mark,
 }
@@ -140,7 +142,11 @@ impl Eal {
         remove_runtime_folder();
         started.map_err(|errno| eal_error(errno, log::cause_since(before), &memory))?;
         Ok(Eal {
-            running: Arc::new(Running { open: Mutex::new(BTreeSet::new()), started_at: before }),
+            running: Arc::new(Running {
+                open: Mutex::new(BTreeSet::new()),
+                abandoned: AtomicBool::new(false),
+                started_at: before,
+            }),
             memory,
         })
     }
@@ -191,6 +197,12 @@ impl Running {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
     }
 
+    /// Gives up clean-up at the end, for the sake of a port that cannot be closed.
+    pub(super) fn abandon(&self) {
+        // Relaxed: read in drop alone, which the last Arc's own Release and Acquire order after this.
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn started_at(&self) -> log::Mark {
         self.started_at
     }
@@ -203,6 +215,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if *self.abandoned.get_mut() {
+            return;
+        }
         // SAFETY: EAL was started, and once only. Ports, queues, bursts and threads hold an Arc of `self`, so none is
         // left. The result tells nothing that could be acted on.
         let _ = unsafe { dpdk_sys::rte_eal_cleanup() };

@@ -55,6 +55,12 @@ pub(super) fn room_wanted(device: &DeviceSpec) -> u32 {
     device.argument("framesz").and_then(|size| size.parse().ok()).unwrap_or(0)
 }
 
+/// The MTU of the interface, which DPDK does not ask for; held at 65,535.
+pub(super) fn mtu(device: &DeviceSpec) -> Option<u16> {
+    let mtu = device.kernel_interface().and_then(machine::interface_mtu)?;
+    Some(u16::try_from(mtu).unwrap_or(u16::MAX))
+}
+
 /// What the operator should know about a port like this; each a sentence.
 pub(super) fn notes(device: &DeviceSpec, rx_queues: u16) -> Vec<String> {
     let mut notes = Vec::new();

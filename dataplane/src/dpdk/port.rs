@@ -130,6 +130,8 @@ pub(super) struct OpenPort {
 pub(super) struct ClaimedPort {
     pub(super) id: u16,
     pub(super) started: bool,
+    /// The driver would crash if the port were closed, so it stays as it is until the process ends.
+    pub(super) unclosable: bool,
     /// Promiscuous mode to be taken back: the kernel's interface would keep it.
     pub(super) leave_promiscuous: bool,
     pub(super) running: Arc<Running>,
@@ -212,6 +214,10 @@ impl OpenPort {
 
 impl Drop for ClaimedPort {
     fn drop(&mut self) {
+        if self.unclosable {
+            self.running.abandon();
+            return;
+        }
         // Results are ignored: there is nobody to tell, and nothing else to try.
         if self.leave_promiscuous {
             // SAFETY: the port is open.

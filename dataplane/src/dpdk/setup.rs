@@ -23,6 +23,8 @@ const ETHERNET_MTU: u16 = 1500;
 const FRAME_OVERHEAD: u32 = 14 + 8 + 4;
 /// Packets the rings of an AF_XDP socket hold beyond the receive ring: fill and completion.
 const AF_XDP_RINGS: u32 = 2 * 2048;
+/// Smallest pool: room for a few bursts beside a thread's cache.
+const BUFFERS_MIN: u32 = 1024;
 /// Descriptors of a transmit queue.
 const TX_DESCRIPTORS: u16 = 512;
 
@@ -50,7 +52,7 @@ pub(super) fn attach(eal: &Eal, device: &DeviceSpec) -> Result<ClaimedPort, Dpdk
             advice: "it is named twice".to_owned(),
         });
     }
-    Ok(ClaimedPort { id: found, started: false, leave_promiscuous: false, running })
+    Ok(ClaimedPort { id: found, started: false, unclosable: false, leave_promiscuous: false, running })
 }
 
 fn port_by_name(name: &str) -> Option<u16> {
@@ -112,14 +114,28 @@ pub(super) fn start(
         adjust_descriptors(id, config.rx_descriptors).map_err(refused("descriptors"))?;
 
     let mbufs = config.mbufs.unwrap_or_else(|| {
-        let spare = if driver == "net_af_xdp" { AF_XDP_RINGS } else { 0 };
-        buffers_wanted(rx_queues, rx_descriptors, tx_queues, tx_descriptors, spare)
+        let waiting = match driver.as_str() {
+            "net_af_xdp" => u32::from(rx_descriptors) + AF_XDP_RINGS,
+            // Packets wait in the kernel's ring and are copied when received.
+            "net_af_packet" => 0,
+            _ => u32::from(rx_descriptors),
+        };
+        buffers_wanted(rx_queues, waiting, tx_queues, tx_descriptors)
     });
     let node = numa_node(id);
     let socket = node.map_or(-1, i32::from);
     let pool = Pool::new(&device.to_string(), id, mbufs, frames.room, socket)?;
     for queue in 0..rx_queues {
-        set_up_rx_queue(id, queue, rx_descriptors, socket, &pool).map_err(refused("receive queue"))?;
+        if let Err(errno) = set_up_rx_queue(id, queue, rx_descriptors, socket, &pool) {
+            // The driver frees its memory area when a socket fails, and once more when the port is closed.
+            claimed.unclosable = driver == "net_af_xdp";
+            let error = refused("receive queue")(errno);
+            if claimed.unclosable {
+                // What is left of the port may point into it.
+                std::mem::forget(pool);
+            }
+            return Err(error);
+        }
     }
     for queue in 0..tx_queues {
         set_up_tx_queue(id, queue, tx_descriptors, socket).map_err(refused("transmit queue"))?;
@@ -137,7 +153,7 @@ pub(super) fn start(
         driver,
         numa_node: node,
         mac: mac(id),
-        mtu: mtu(id).unwrap_or(ETHERNET_MTU),
+        mtu: kernel::mtu(device).or_else(|| mtu(id)).unwrap_or(ETHERNET_MTU),
         rx_queues,
         rx_queues_max: info.max_rx_queues,
         rx_descriptors,
@@ -241,20 +257,14 @@ fn adjust_descriptors(id: u16, wanted: u16) -> Result<(u16, u16), Errno> {
     Errno::check(status).map(|()| (rx, tx))
 }
 
-/// Buffers that queues, bursts and the caches of their threads can hold at once.
-fn buffers_wanted(
-    rx_queues: u16,
-    rx_descriptors: u16,
-    tx_queues: u16,
-    tx_descriptors: u16,
-    spare: u32,
-) -> u32 {
+/// Buffers that queues, bursts and the caches of their threads can hold at once; `waiting` are those of a receive queue.
+fn buffers_wanted(rx_queues: u16, waiting: u32, tx_queues: u16, tx_descriptors: u16) -> u32 {
     let burst = u32::try_from(MAX_BURST).unwrap_or(64);
     // A cache is flushed when it holds half as much again as its size.
-    let each_rx = u32::from(rx_descriptors) + spare + 2 * burst + pool::CACHE * 3 / 2;
+    let each_rx = waiting + 2 * burst + pool::CACHE * 3 / 2;
     let wanted = u32::from(rx_queues) * each_rx + u32::from(tx_queues) * u32::from(tx_descriptors);
     // A mempool is smallest with a power of two less one.
-    wanted.next_power_of_two() - 1
+    wanted.next_power_of_two().max(BUFFERS_MIN) - 1
 }
 
 fn set_up_rx_queue(id: u16, queue: u16, descriptors: u16, socket: i32, pool: &Pool) -> Result<(), Errno> {
@@ -348,7 +358,8 @@ fn advice_for(device: &DeviceSpec) -> String {
     } else if name.starts_with("net_af_packet") {
         "write iface=INTERFACE,qpairs=QUEUES"
     } else if name.starts_with("net_af_xdp") {
-        "write iface=INTERFACE,start_queue=0,queue_count=QUEUES; the interface must have these queues and no other program hold them"
+        "write iface=INTERFACE,start_queue=0,queue_count=QUEUES; the interface must be able to do XDP, have these queues, \
+         and no other program hold them; net_af_packet works on any"
     } else {
         ""
     };
@@ -418,7 +429,8 @@ mod tests {
 
     #[test]
     fn a_pool_holds_what_queues_bursts_and_caches_can() {
-        assert_eq!(buffers_wanted(1, 2048, 0, 512, 0), 4095);
-        assert!(buffers_wanted(2, 2048, 2, 512, AF_XDP_RINGS) >= 2 * 6144);
+        assert_eq!(buffers_wanted(1, 2048, 0, 512), 4095);
+        assert_eq!(buffers_wanted(1, 0, 0, 512), 1023);
+        assert!(buffers_wanted(2, 2048 + AF_XDP_RINGS, 2, 512) >= 2 * 6144);
     }
 }
