@@ -95,10 +95,10 @@ pub(super) struct PacketSockets {
 
 impl PacketSockets {
     /// Those of `driver` on interface number `ifindex`; none for other drivers.
-    pub(super) fn of(driver: &str, ifindex: u32) -> PacketSockets {
-        if driver != "net_af_packet" {
+    pub(super) fn of(driver: &str, ifindex: Option<u32>) -> PacketSockets {
+        let Some(ifindex) = ifindex.filter(|_| driver == "net_af_packet") else {
             return PacketSockets::default();
-        }
+        };
         let mut fds = [0; SOCKETS_MAX];
         let max = u32::try_from(fds.len()).unwrap_or(0);
         // SAFETY: `fds` has the `max` entries the call may write.

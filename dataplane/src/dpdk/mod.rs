@@ -13,6 +13,7 @@ mod log;
 pub mod machine;
 mod pool;
 mod port;
+mod refusal;
 mod rss;
 mod rx;
 mod setup;

@@ -21,17 +21,18 @@ unsafe impl Send for Pool {}
 unsafe impl Sync for Pool {}
 
 impl Pool {
-    /// Allocates `mbufs` buffers with `data_room` bytes each (without headroom) on NUMA node `socket`; -1 is any.
+    /// Allocates `mbufs` buffers with `data_room` bytes each (without headroom) on NUMA node `node`, or on any.
     pub(super) fn new(
         device: &str,
         port: u16,
         mbufs: u32,
         data_room: u16,
-        socket: i32,
+        node: Option<u16>,
     ) -> Result<Pool, DpdkError> {
         let name = CString::new(format!("tapspan_port{port}")).expect("digits and letters hold no zero byte");
         let headroom = u16::try_from(dpdk_sys::RTE_PKTMBUF_HEADROOM).unwrap_or(128);
         let room = data_room.saturating_add(headroom);
+        let socket = node.map_or(-1, i32::from);
         // SAFETY: `name` is a C string that outlives the call, which copies it; EAL is up because the caller holds it.
         let raw = unsafe { dpdk_sys::rte_pktmbuf_pool_create(name.as_ptr(), mbufs, CACHE, 0, room, socket) };
         NonNull::new(raw).map(|raw| Pool { raw }).ok_or_else(|| DpdkError::NoBuffers {

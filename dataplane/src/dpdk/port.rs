@@ -10,7 +10,7 @@ use super::machine;
 use super::pool::Pool;
 use super::rss::RssState;
 use super::rx::RxQueue;
-use super::setup::{self, Plan};
+use super::setup;
 use super::tx::TxQueue;
 
 /// How a port is wanted.
@@ -73,6 +73,8 @@ pub struct PortInfo {
     pub rss: RssState,
     /// Whether packets for others are received too.
     pub promiscuous: Promiscuous,
+    /// The kernel's number of the interface the device stands on, where it does.
+    pub kernel_interface_index: Option<u32>,
     /// What the operator should know, as packets this port cannot see; each a sentence.
     pub notes: Vec<String>,
 }
@@ -118,11 +120,7 @@ pub struct Port {
 #[derive(Debug)]
 pub(super) struct OpenPort {
     claimed: ClaimedPort,
-    // After `claimed`, whose drop closes the port: nobody allocates from the pool any more.
-    pool: Pool,
     sockets: PacketSockets,
-    // Dropped last: closing a port and freeing a pool need EAL.
-    _running: Arc<Running>,
 }
 
 /// A port this process uses; closed, and free to be claimed again, when dropped.
@@ -134,6 +132,9 @@ pub(super) struct ClaimedPort {
     pub(super) unclosable: bool,
     /// Promiscuous mode to be taken back: the kernel's interface would keep it.
     pub(super) leave_promiscuous: bool,
+    /// Dropped after the port is closed: its queues hold buffers of the pool. Set before it is started.
+    pub(super) pool: Option<Pool>,
+    /// Dropped last: closing a port and freeing a pool need EAL.
     pub(super) running: Arc<Running>,
 }
 
@@ -144,10 +145,11 @@ impl Port {
     /// One line with the device, what it refused and what to do about it.
     pub fn open(eal: &Eal, device: &DeviceSpec, config: &PortConfig) -> Result<Port, DpdkError> {
         let mut claimed = setup::attach(eal, device)?;
-        let Plan { info, pool, sockets } = setup::start(&mut claimed, device, config)?;
+        let info = setup::start(&mut claimed, device, config)?;
+        let sockets = PacketSockets::of(&info.driver, info.kernel_interface_index);
         let tx_taken = vec![false; usize::from(config.tx_queues)];
         let rx_taken = vec![false; usize::from(info.rx_queues)];
-        let open = Arc::new(OpenPort { claimed, pool, sockets, _running: eal.running() });
+        let open = Arc::new(OpenPort { claimed, sockets });
         Ok(Port { open, info, rx_taken, tx_taken })
     }
 
@@ -197,7 +199,7 @@ impl Port {
 
     /// Packet buffers nobody holds at this moment.
     pub fn buffers_available(&self) -> u32 {
-        self.open.pool.available()
+        self.open.pool().available()
     }
 }
 
@@ -208,7 +210,7 @@ impl OpenPort {
     }
 
     pub(super) fn pool(&self) -> &Pool {
-        &self.pool
+        self.claimed.pool.as_ref().expect("start() made it, and nothing but drop takes it away")
     }
 }
 
@@ -216,6 +218,8 @@ impl Drop for ClaimedPort {
     fn drop(&mut self) {
         if self.unclosable {
             self.running.abandon();
+            // What is left of the port may point into it.
+            std::mem::forget(self.pool.take());
             return;
         }
         // Results are ignored: there is nobody to tell, and nothing else to try.

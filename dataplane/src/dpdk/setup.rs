@@ -5,11 +5,12 @@ use std::ffi::{CStr, CString};
 use super::device::{Bus, DeviceSpec};
 use super::eal::{Eal, numa_node};
 use super::error::{DpdkError, Errno};
-use super::kernel::{self, PacketSockets};
-use super::log::{self, Mark};
-use super::machine::{self, Binding};
+use super::kernel;
+use super::log;
+use super::machine;
 use super::pool::{self, Pool};
 use super::port::{ClaimedPort, PortConfig, PortInfo, Promiscuous, must_leave_promiscuous};
+use super::refusal::{pci_problem, refusal};
 use super::rss::{self, RssRequest, RssState};
 use super::rx::MAX_BURST;
 
@@ -25,17 +26,10 @@ const FRAME_OVERHEAD: u32 = 14 + 8 + 4;
 const AF_XDP_RINGS: u32 = 2 * 2048;
 /// Smallest pool: room for a few bursts beside a thread's cache.
 const BUFFERS_MIN: u32 = 1024;
+/// `SOCKET_ID_ANY`: no NUMA node.
+const ANY_NODE: u32 = u32::MAX;
 /// Descriptors of a transmit queue.
 const TX_DESCRIPTORS: u16 = 512;
-
-const DRIVERS: &str = "net_af_xdp, net_af_packet, net_pcap, net_tap, net_ring, net_null";
-
-/// A started port, before it is given out.
-pub(super) struct Plan {
-    pub(super) info: PortInfo,
-    pub(super) pool: Pool,
-    pub(super) sockets: PacketSockets,
-}
 
 /// Finds the port of `device`, makes a virtual one, and claims it.
 pub(super) fn attach(eal: &Eal, device: &DeviceSpec) -> Result<ClaimedPort, DpdkError> {
@@ -52,7 +46,14 @@ pub(super) fn attach(eal: &Eal, device: &DeviceSpec) -> Result<ClaimedPort, Dpdk
             advice: "it is named twice".to_owned(),
         });
     }
-    Ok(ClaimedPort { id: found, started: false, unclosable: false, leave_promiscuous: false, running })
+    Ok(ClaimedPort {
+        id: found,
+        started: false,
+        unclosable: false,
+        leave_promiscuous: false,
+        pool: None,
+        running,
+    })
 }
 
 fn port_by_name(name: &str) -> Option<u16> {
@@ -95,7 +96,7 @@ pub(super) fn start(
     claimed: &mut ClaimedPort,
     device: &DeviceSpec,
     config: &PortConfig,
-) -> Result<Plan, DpdkError> {
+) -> Result<PortInfo, DpdkError> {
     let before = log::mark();
     let refused = |operation: &'static str| move |errno: Errno| refusal(device, operation, errno, before);
     let id = claimed.id;
@@ -112,46 +113,27 @@ pub(super) fn start(
         configure(id, config, &info, frames, device.bus()).map_err(refused("configuration"))?;
     let (rx_descriptors, tx_descriptors) =
         adjust_descriptors(id, config.rx_descriptors).map_err(refused("descriptors"))?;
-
-    let mbufs = config.mbufs.unwrap_or_else(|| {
-        let waiting = match driver.as_str() {
-            "net_af_xdp" => u32::from(rx_descriptors) + AF_XDP_RINGS,
-            // Packets wait in the kernel's ring and are copied when received.
-            "net_af_packet" => 0,
-            _ => u32::from(rx_descriptors),
-        };
-        buffers_wanted(rx_queues, waiting, tx_queues, tx_descriptors)
-    });
-    let node = numa_node(id);
-    let socket = node.map_or(-1, i32::from);
-    let pool = Pool::new(&device.to_string(), id, mbufs, frames.room, socket)?;
-    for queue in 0..rx_queues {
-        if let Err(errno) = set_up_rx_queue(id, queue, rx_descriptors, socket, &pool) {
-            // The driver frees its memory area when a socket fails, and once more when the port is closed.
-            claimed.unclosable = driver == "net_af_xdp";
-            let error = refused("receive queue")(errno);
-            if claimed.unclosable {
-                // What is left of the port may point into it.
-                std::mem::forget(pool);
-            }
-            return Err(error);
-        }
-    }
-    for queue in 0..tx_queues {
-        set_up_tx_queue(id, queue, tx_descriptors, socket).map_err(refused("transmit queue"))?;
-    }
+    let queues = Queues { rx: rx_queues, rx_descriptors, tx: tx_queues, tx_descriptors };
+    let mbufs = config.mbufs.unwrap_or_else(|| queues.buffers_wanted(&driver));
+    let numa_node = numa_node(id);
+    let pool = Pool::new(&device.to_string(), id, mbufs, frames.room, numa_node)?;
+    let pool = claimed.pool.insert(pool);
+    queues.set_up(id, numa_node, pool).map_err(|errno| {
+        // The driver frees its memory area when a socket fails, and once more when the port is closed.
+        claimed.unclosable = driver == "net_af_xdp";
+        refused("queues")(errno)
+    })?;
     // SAFETY: the port is configured and all its queues are set up.
     Errno::check(unsafe { dpdk_sys::rte_eth_dev_start(id) }).map_err(refused("start"))?;
     claimed.started = true;
 
     let promiscuous = enter_promiscuous(claimed, device);
     let rss = if rx_queues == 1 { RssState::SingleQueue } else { rss::settle(id, &driver, rss) };
-    let sockets = PacketSockets::of(&driver, info.if_index);
-    let info = PortInfo {
+    Ok(PortInfo {
         id,
         device: device.clone(),
         driver,
-        numa_node: node,
+        numa_node,
         mac: mac(id),
         mtu: kernel::mtu(device).or_else(|| mtu(id)).unwrap_or(ETHERNET_MTU),
         rx_queues,
@@ -161,9 +143,9 @@ pub(super) fn start(
         mbufs,
         rss,
         promiscuous,
+        kernel_interface_index: (info.if_index != 0).then_some(info.if_index),
         notes: kernel::notes(device, rx_queues),
-    };
-    Ok(Plan { info, pool, sockets })
+    })
 }
 
 /// How long frames may be, and how they are kept.
@@ -257,36 +239,57 @@ fn adjust_descriptors(id: u16, wanted: u16) -> Result<(u16, u16), Errno> {
     Errno::check(status).map(|()| (rx, tx))
 }
 
-/// Buffers that queues, bursts and the caches of their threads can hold at once; `waiting` are those of a receive queue.
-fn buffers_wanted(rx_queues: u16, waiting: u32, tx_queues: u16, tx_descriptors: u16) -> u32 {
-    let burst = u32::try_from(MAX_BURST).unwrap_or(64);
-    // A cache is flushed when it holds half as much again as its size.
-    let each_rx = waiting + 2 * burst + pool::CACHE * 3 / 2;
-    let wanted = u32::from(rx_queues) * each_rx + u32::from(tx_queues) * u32::from(tx_descriptors);
-    // A mempool is smallest with a power of two less one.
-    wanted.next_power_of_two().max(BUFFERS_MIN) - 1
+/// The queues of a port, with the descriptors of each.
+#[derive(Clone, Copy, Debug)]
+struct Queues {
+    rx: u16,
+    rx_descriptors: u16,
+    tx: u16,
+    tx_descriptors: u16,
 }
 
-fn set_up_rx_queue(id: u16, queue: u16, descriptors: u16, socket: i32, pool: &Pool) -> Result<(), Errno> {
-    // SAFETY: the port is configured with this queue and stopped; a null configuration asks for the defaults; the pool
-    // outlives the port, as both are owned by the same OpenPort, which closes the port first.
-    Errno::check(unsafe {
-        dpdk_sys::rte_eth_rx_queue_setup(
-            id,
-            queue,
-            descriptors,
-            socket.cast_unsigned(),
-            std::ptr::null(),
-            pool.as_ptr(),
-        )
-    })
-}
+impl Queues {
+    /// Buffers that queues, bursts and the caches of their threads can hold at once.
+    fn buffers_wanted(self, driver: &str) -> u32 {
+        let waiting = match driver {
+            "net_af_xdp" => u32::from(self.rx_descriptors) + AF_XDP_RINGS,
+            // Packets wait in the kernel's ring and are copied when received.
+            "net_af_packet" => 0,
+            _ => u32::from(self.rx_descriptors),
+        };
+        let burst = u32::try_from(MAX_BURST).unwrap_or(64);
+        // A cache is flushed when it holds half as much again as its size.
+        let each_rx = waiting + 2 * burst + pool::CACHE * 3 / 2;
+        let wanted = u32::from(self.rx) * each_rx + u32::from(self.tx) * u32::from(self.tx_descriptors);
+        // A mempool is smallest with a power of two less one.
+        wanted.next_power_of_two().max(BUFFERS_MIN) - 1
+    }
 
-fn set_up_tx_queue(id: u16, queue: u16, descriptors: u16, socket: i32) -> Result<(), Errno> {
-    // SAFETY: the port is configured with this queue and stopped; a null configuration asks for the defaults.
-    Errno::check(unsafe {
-        dpdk_sys::rte_eth_tx_queue_setup(id, queue, descriptors, socket.cast_unsigned(), std::ptr::null())
-    })
+    /// Sets up all queues of configured port `id` on NUMA node `node`, receiving into `pool`.
+    fn set_up(self, id: u16, node: Option<u16>, pool: &Pool) -> Result<(), Errno> {
+        let socket = node.map_or(ANY_NODE, u32::from);
+        for queue in 0..self.rx {
+            // SAFETY: the port is configured with this queue and stopped; a null configuration asks for the defaults;
+            // the pool outlives the port, as both are owned by the same ClaimedPort, which closes the port first.
+            Errno::check(unsafe {
+                dpdk_sys::rte_eth_rx_queue_setup(
+                    id,
+                    queue,
+                    self.rx_descriptors,
+                    socket,
+                    std::ptr::null(),
+                    pool.as_ptr(),
+                )
+            })?;
+        }
+        for queue in 0..self.tx {
+            // SAFETY: the port is configured with this queue and stopped; null asks for the defaults.
+            Errno::check(unsafe {
+                dpdk_sys::rte_eth_tx_queue_setup(id, queue, self.tx_descriptors, socket, std::ptr::null())
+            })?;
+        }
+        Ok(())
+    }
 }
 
 fn enter_promiscuous(claimed: &mut ClaimedPort, device: &DeviceSpec) -> Promiscuous {
@@ -329,91 +332,6 @@ fn mtu(id: u16) -> Option<u16> {
     Errno::check(unsafe { dpdk_sys::rte_eth_dev_get_mtu(id, &raw mut mtu) }).ok().map(|()| mtu)
 }
 
-/// Why `device` refused `operation`, as far as errno, log and machine tell.
-fn refusal(device: &DeviceSpec, operation: &'static str, errno: Errno, before: Mark) -> DpdkError {
-    let log = log::cause_since(before);
-    let name = device.to_string();
-    let denied = errno == Errno::EACCES || log.as_deref().is_some_and(log::is_denial);
-    if let Some(advice) = missing_right(device).or_else(|| denied.then(|| "run as root".to_owned())) {
-        return DpdkError::NotPermitted { object: format!("device {name}"), log, advice };
-    }
-    if !DRIVERS.split(", ").any(|driver| device.name().starts_with(driver)) && device.bus() == Bus::Virtual {
-        let advice = format!("write a PCI address (0000:01:00.0) or one of {DRIVERS} with a number");
-        return DpdkError::UnknownDevice { device: name, log, advice };
-    }
-    match errno {
-        Errno::EBUSY | Errno::EEXIST => {
-            let advice = "stop what holds it, or choose another queue or device".to_owned();
-            DpdkError::DeviceBusy { device: name, log, advice }
-        }
-        _ => DpdkError::Device { device: name, operation, errno, log, advice: advice_for(device) },
-    }
-}
-
-/// What to look at first when a device of this kind says no.
-fn advice_for(device: &DeviceSpec) -> String {
-    let name = device.name();
-    let advice = if name.starts_with("net_pcap") {
-        "write rx_pcap=FILE (must be readable and not empty) or rx_iface=INTERFACE"
-    } else if name.starts_with("net_af_packet") {
-        "write iface=INTERFACE,qpairs=QUEUES"
-    } else if name.starts_with("net_af_xdp") {
-        "write iface=INTERFACE,start_queue=0,queue_count=QUEUES; the interface must be able to do XDP, have these queues, \
-         and no other program hold them; net_af_packet works on any"
-    } else {
-        ""
-    };
-    advice.to_owned()
-}
-
-/// The right a virtual device needs and this process lacks.
-fn missing_right(device: &DeviceSpec) -> Option<String> {
-    let rights = machine::rights();
-    let name = device.name();
-    let missing = if name.starts_with("net_af_packet") && !rights.net_raw() {
-        "CAP_NET_RAW"
-    } else if name.starts_with("net_af_xdp") && !(rights.net_admin() && rights.net_raw() && rights.bpf()) {
-        "CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF"
-    } else if name.starts_with("net_tap") && !rights.net_admin() {
-        "CAP_NET_ADMIN"
-    } else if name.starts_with("net_pcap") && device.argument("rx_iface").is_some() && !rights.net_raw() {
-        "CAP_NET_RAW"
-    } else {
-        return None;
-    };
-    Some(format!("run as root, or grant {missing}"))
-}
-
-/// Why a PCI device that was allowed at start is no port.
-fn pci_problem(device: &DeviceSpec, log: Option<String>) -> DpdkError {
-    let name = device.to_string();
-    let address = device.name();
-    let Some(card) = machine::pci_device(address) else {
-        let cards: Vec<String> =
-            machine::pci_network_devices().into_iter().map(|card| card.address).collect();
-        let advice = if cards.is_empty() {
-            "this machine has no network cards on the PCI bus: use net_af_packet0,iface=INTERFACE".to_owned()
-        } else {
-            format!("network cards here: {}", cards.join(" "))
-        };
-        return DpdkError::UnknownDevice { device: name, log, advice };
-    };
-    let advice = match card.binding {
-        Binding::Kernel(driver) => {
-            format!("it belongs to the kernel's driver {driver}: `scripts/bind-nic.sh {address} vfio-pci`")
-        }
-        Binding::Unbound => format!("no driver holds it: `scripts/bind-nic.sh {address} vfio-pci`"),
-        Binding::Dpdk(driver) => {
-            format!(
-                "{driver} holds it: another process may use it, or this DPDK has no driver for {:04x}:{:04x}",
-                card.vendor, card.device
-            )
-        }
-        Binding::Shared(driver) => format!("{driver} holds it: install DPDK's driver and rdma-core for it"),
-    };
-    DpdkError::UnknownDevice { device: name, log, advice }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -429,8 +347,9 @@ mod tests {
 
     #[test]
     fn a_pool_holds_what_queues_bursts_and_caches_can() {
-        assert_eq!(buffers_wanted(1, 2048, 0, 512), 4095);
-        assert_eq!(buffers_wanted(1, 0, 0, 512), 1023);
-        assert!(buffers_wanted(2, 2048 + AF_XDP_RINGS, 2, 512) >= 2 * 6144);
+        let one = Queues { rx: 1, rx_descriptors: 2048, tx: 0, tx_descriptors: 512 };
+        assert_eq!(one.buffers_wanted("net_ixgbe"), 4095);
+        assert_eq!(one.buffers_wanted("net_af_packet"), 1023);
+        assert!(Queues { rx: 2, ..one }.buffers_wanted("net_af_xdp") >= 2 * (2048 + AF_XDP_RINGS));
     }
 }
