@@ -84,7 +84,7 @@ pub(super) fn notes(device: &DeviceSpec, rx_queues: u16) -> Vec<String> {
     notes
 }
 
-/// The packet sockets of a port, for the drops their driver does not report (before DPDK 24.11).
+/// The packet sockets of a port, for the drops the driver of DPDK 22.11 does not report.
 ///
 /// Reading sets the kernel's counter back, so a drop is counted once, here or by a driver that reads it too.
 #[derive(Debug, Default)]
