@@ -1,5 +1,6 @@
 //! The control side of tapspan: configuration, sweeping, spans, export and the HTTP endpoint.
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod export;

@@ -71,11 +71,14 @@ impl Sweeper {
         self.walk(sink, |sweeper, slot, sink, report| sweeper.consider(slot, &rules, sink, report))
     }
 
-    /// Cuts a record of every live flow that has something to tell, as [`EndReason::ForcedEnd`]. The flows live on.
+    /// Cuts a record of every live flow that has something to tell: [`EndReason::EndOfFlowDetected`] where it is closed
+    /// and only lingers, else [`EndReason::ForcedEnd`]. The flows live on.
     pub fn flush(&mut self, now: Nanos, sink: &mut impl RecordSink) -> SweepReport {
         self.walk(sink, |sweeper, slot, sink, report| {
             if let Some(last) = sweeper.snapshot(slot, sink, report) {
-                sweeper.cut(slot, &last, EndReason::ForcedEnd, now, sink, report);
+                let closed = last.meta.has(Meta::CLOSED);
+                let reason = if closed { EndReason::EndOfFlowDetected } else { EndReason::ForcedEnd };
+                sweeper.cut(slot, &last, reason, now, sink, report);
             }
         })
     }

@@ -22,6 +22,8 @@ pub struct PortConfig {
     pub tx_queues: u16,
     /// Descriptors of each receive queue: packets that wait while the worker is busy. Adjusted to what the device has.
     pub rx_descriptors: u16,
+    /// Whether to ask for packets for others too.
+    pub promiscuous: bool,
     /// Longest IP packet to accept, in bytes. `None`: jumbo frames as far as a network card can; virtual devices keep
     /// the MTU of what they stand on.
     pub mtu: Option<u16>,
@@ -31,7 +33,14 @@ pub struct PortConfig {
 
 impl Default for PortConfig {
     fn default() -> Self {
-        PortConfig { rx_queues: 1, tx_queues: 0, rx_descriptors: 2048, mtu: None, mbufs: None }
+        PortConfig {
+            rx_queues: 1,
+            tx_queues: 0,
+            rx_descriptors: 2048,
+            promiscuous: true,
+            mtu: None,
+            mbufs: None,
+        }
     }
 }
 
@@ -40,6 +49,8 @@ impl Default for PortConfig {
 pub enum Promiscuous {
     /// They are.
     On,
+    /// They are not, as nobody asked for them.
+    Off,
     /// The device cannot say or do that, and gave this reason; virtual devices receive everything anyhow.
     Unsupported(Errno),
 }

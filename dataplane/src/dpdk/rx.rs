@@ -24,17 +24,24 @@ pub struct Frame<'a> {
 pub struct RxQueue {
     port: Arc<OpenPort>,
     queue: u16,
+    /// Packets taken at once, 1 to `MAX_BURST`.
+    limit: u16,
 }
 
 impl RxQueue {
     /// The handle for `queue`; the caller makes sure that there is only one for each queue of `port`.
     pub(super) fn new(port: Arc<OpenPort>, queue: u16) -> RxQueue {
-        RxQueue { port, queue }
+        RxQueue { port, queue, limit: MAX_BURST_U16 }
     }
 
     /// The number of this queue on its port.
     pub fn index(&self) -> u16 {
         self.queue
+    }
+
+    /// Takes at most `packets` at once from now on, held to 1 to [`MAX_BURST`], which is what it begins with.
+    pub fn set_limit(&mut self, packets: u16) {
+        self.limit = packets.clamp(1, MAX_BURST_U16);
     }
 
     /// Frees what `burst` holds and receives the packets that are waiting, [`MAX_BURST`] at most. Does not block.
@@ -47,9 +54,9 @@ impl RxQueue {
         let mbufs = burst.mbufs.as_mut_ptr();
         let frames = burst.frames.as_mut_ptr();
         // SAFETY: the port is started and has this queue (checked when the handle was made) and `self.port` keeps it
-        // so; both arrays hold MAX_BURST entries; nobody else polls the queue, as the handle is unique and `&mut`.
+        // so; both arrays hold MAX_BURST entries, `limit` is no more; nobody else polls the queue, as the handle is unique and `&mut`.
         let received =
-            unsafe { dpdk_sys::tapspan_rx_burst(self.port.id(), self.queue, mbufs, frames, MAX_BURST_U16) };
+            unsafe { dpdk_sys::tapspan_rx_burst(self.port.id(), self.queue, mbufs, frames, self.limit) };
         burst.len = usize::from(received).min(MAX_BURST);
         burst.len
     }

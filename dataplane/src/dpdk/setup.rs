@@ -127,7 +127,7 @@ pub(super) fn start(
     Errno::check(unsafe { dpdk_sys::rte_eth_dev_start(id) }).map_err(refused("start"))?;
     claimed.started = true;
 
-    let promiscuous = enter_promiscuous(claimed, device);
+    let promiscuous = if config.promiscuous { enter_promiscuous(claimed, device) } else { Promiscuous::Off };
     let rss = if rx_queues == 1 { RssState::SingleQueue } else { rss::settle(id, &driver, rss) };
     Ok(PortInfo {
         id,

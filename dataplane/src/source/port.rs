@@ -14,8 +14,9 @@ pub struct PortSource {
 }
 
 impl PortSource {
-    /// Packets of `queue`, which belongs to the probe's port `port`.
-    pub fn new(queue: RxQueue, port: PortId) -> PortSource {
+    /// Packets of `queue`, which belongs to the probe's port `port`, at most `burst` at once.
+    pub fn new(mut queue: RxQueue, port: PortId, burst: u16) -> PortSource {
+        queue.set_limit(burst);
         PortSource { queue, burst: Burst::new(), port }
     }
 }

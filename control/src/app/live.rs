@@ -1,0 +1,397 @@
+//! `tapspan run`: from DPDK ports to spans until a signal. Starts every part, and stops them in the order of the packets'
+//! way, so that nothing that was received is left behind.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use dataplane::clock::{Clock, Stopwatch, SystemClock};
+use dataplane::dpdk::{self, DeviceSpec, Eal, EalOptions, LogLevel, MemoryMode, Port, RssState, machine};
+use dataplane::intake::Intake;
+use dataplane::ledger::CountersWriter;
+use dataplane::source::port::PortSource;
+use dataplane::worker::Worker;
+use flowtable::{PortId, Sweeper, table};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tracing::{debug, error, info, warn};
+
+use super::cores::{self, Cores};
+use super::outlet::{Outlet, WhenFull};
+use super::plane::{NamedPort, Plane, WorkerView};
+use super::replay::{parse_options, table_config};
+use super::signals::Signals;
+use super::sweep::SweepControl;
+use super::{AppError, random, report, spans, threads};
+use crate::config::{Listen, Settings};
+use crate::export::ExportSettings;
+use crate::http::model::{Memory, Phase, WorkerQueue};
+use crate::http::{self, ControlPlane};
+use crate::span::Interface;
+
+/// Where spans go when nobody says: the port of OTLP/gRPC on this machine, as for every OpenTelemetry exporter.
+const DEFAULT_EXPORT: &str = "grpc://localhost:4317";
+/// Packet buffers of a queue take some MiB; this is enough for what they stand in.
+const MEMORY_MIB_PER_QUEUE: u32 = 32;
+const MEMORY_MIB_LEAST: u32 = 256;
+
+/// What ends the program.
+pub(super) enum Event {
+    /// A signal, by its name.
+    Signal(&'static str),
+    /// A worker stopped by itself.
+    WorkerEnded(usize),
+}
+
+/// Runs until a signal, drains, and reports.
+pub(super) fn run(settings: &Settings) -> Result<ExitCode, AppError> {
+    if settings.port.is_empty() {
+        return Err(AppError::Usage(
+            "no port to receive on; name one with --port, such as --port 0000:03:00.0 or \
+             --port net_af_packet0,iface=eth1, or in the settings file"
+                .into(),
+        ));
+    }
+    let cores = Cores::choose(&settings.worker.lcores, &machine::allowed_cpus())?;
+    let destinations = spans::destinations(&settings.export, DEFAULT_EXPORT)?;
+    let runtime =
+        Runtime::new().map_err(|error| AppError::Failed(format!("cannot start the endpoint: {error}")))?;
+    let listener = listen(&runtime, settings.http.listen)?;
+    let eal = Arc::new(start_eal(settings, &cores)?);
+    let mut live = Live::start(settings, &eal, &cores, &destinations)?;
+    let (events, received) = unbounded();
+    let serving = serve(runtime, listener, Arc::clone(&live.plane), events.clone())?;
+    live.start_workers(&eal, &events)?;
+    info!("polling on cores {:?}; Ctrl-C drains and stops", cores.workers);
+    let why = wait(&received);
+    let code = live.stop(settings, &destinations);
+    drop(serving);
+    why.map(|()| code)
+}
+
+/// Blocks until something ends the run.
+fn wait(events: &Receiver<Event>) -> Result<(), AppError> {
+    match events.recv() {
+        Ok(Event::Signal(name)) => {
+            info!("{name}: draining; once more stops at once");
+            Ok(())
+        }
+        Ok(Event::WorkerEnded(worker)) => Err(AppError::Failed(format!(
+            "worker {worker} ended by itself; this is a defect, please report it"
+        ))),
+        Err(_) => Err(AppError::Failed("every thread that could end the run is gone".into())),
+    }
+}
+
+fn start_eal(settings: &Settings, cores: &Cores) -> Result<Eal, AppError> {
+    dpdk::set_log_sink(|level, line| match level {
+        LogLevel::Error => error!(target: "dpdk", "{line}"),
+        LogLevel::Warning => warn!(target: "dpdk", "{line}"),
+        LogLevel::Notice | LogLevel::Info => info!(target: "dpdk", "{line}"),
+        LogLevel::Debug => debug!(target: "dpdk", "{line}"),
+    });
+    let devices = devices(settings)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "bounded by the number of ports and cores a machine has"
+    )]
+    let queues = (devices.len() * cores.workers.len()) as u32;
+    let eal = Eal::init(&EalOptions {
+        devices,
+        control_cpus: cores.control.clone(),
+        memory_mib: MEMORY_MIB_LEAST.max(queues * MEMORY_MIB_PER_QUEUE),
+        extra_arguments: settings.dpdk.eal_args.clone(),
+        ..EalOptions::default()
+    })?;
+    info!("{}, packet buffers on {}", Eal::version(), eal.memory_mode());
+    Ok(eal)
+}
+
+fn devices(settings: &Settings) -> Result<Vec<DeviceSpec>, AppError> {
+    settings.port.iter().map(|port| Ok(port.device.parse::<DeviceSpec>()?)).collect()
+}
+
+fn listen(runtime: &Runtime, listen: Listen) -> Result<Option<TcpListener>, AppError> {
+    match listen {
+        Listen::Off => Ok(None),
+        Listen::On(address) => Ok(Some(runtime.block_on(http::listen(address))?)),
+    }
+}
+
+/// The endpoint and the signals, on threads of their own until this is dropped.
+struct Serving {
+    shutdown: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.shutdown.take();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the endpoint was printed when it happened and must not spoil the end.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(
+    runtime: Runtime,
+    listener: Option<TcpListener>,
+    plane: Arc<Plane>,
+    events: Sender<Event>,
+) -> Result<Serving, AppError> {
+    let failed = |error: std::io::Error| AppError::Failed(format!("cannot listen for signals: {error}"));
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen().map_err(failed)?
+    };
+    if let Some(address) = listener.as_ref().and_then(|listener| listener.local_addr().ok()) {
+        info!("control endpoint on http://{address}");
+    }
+    let (shutdown, stopped) = oneshot::channel::<()>();
+    let thread = threads::spawn("tapspan-http".into(), move || {
+        runtime.spawn(signals.serve(events));
+        runtime.block_on(async move {
+            let stopped = async {
+                // Ends when the sender is dropped.
+                let _ = stopped.await;
+            };
+            match listener {
+                Some(listener) => {
+                    let plane: Arc<dyn ControlPlane> = plane;
+                    if let Err(failure) = http::serve(listener, plane, stopped).await {
+                        error!("the control endpoint stopped: {failure}");
+                    }
+                }
+                None => stopped.await,
+            }
+        });
+        runtime.shutdown_background();
+    })?;
+    Ok(Serving { shutdown: Some(shutdown), thread: Some(thread) })
+}
+
+/// The parts of a run that stop one after the other.
+struct Live {
+    stop: Arc<AtomicBool>,
+    ready: Vec<(u16, Worker<PortSource>)>,
+    workers: Vec<JoinHandle<Worker<PortSource>>>,
+    sweeping: JoinHandle<()>,
+    sweep: Arc<SweepControl>,
+    exporter: crate::export::Exporter,
+    plane: Arc<Plane>,
+}
+
+impl Live {
+    fn start(
+        settings: &Settings,
+        eal: &Eal,
+        cores: &Cores,
+        destinations: &[ExportSettings],
+    ) -> Result<Live, AppError> {
+        let mut ports = open_ports(settings, eal, cores)?;
+        let seed = settings.flow.seed.for_live(random);
+        let devices: Vec<_> = ports.iter().map(|named| named.device.as_str()).collect();
+        let spans = spans::span_settings(settings, interfaces(&ports), &devices.join(" "), seed)?;
+        let mut notes = notes(&ports, cores);
+        let exporter = spans::start_exporter(destinations, spans)?;
+        let outlet = Outlet::new(exporter.handle(), WhenFull::Drop);
+        let books = outlet.books();
+        let (mut ready, mut views, mut sweepers) = (Vec::new(), Vec::new(), Vec::<Sweeper>::new());
+        let mut table_bytes = 0;
+        for (number, core) in (0u16..).zip(&cores.workers) {
+            let (writer, sweeper) = table(&table_config(settings, seed))?;
+            let (counters, read) = CountersWriter::new();
+            let (sources, queues) = queues_of(number, settings.worker.burst, &mut ports);
+            if sources.is_empty() {
+                notes.push(format!(
+                    "worker {number} on core {core} has no queue to poll: every port has fewer queues"
+                ));
+            }
+            table_bytes += writer.memory_bytes() as u64;
+            views.push(WorkerView { core: *core, queues, counters: read, observer: sweeper.observer() });
+            sweepers.push(sweeper);
+            let intake = Intake::new(parse_options(settings));
+            ready.push((*core, Worker { sources, writer, counters, intake }));
+        }
+        for note in &notes {
+            warn!("{note}");
+        }
+        let counters = views.iter().map(|view| Arc::clone(&view.counters)).collect();
+        let timeouts = settings.flow.timeouts();
+        let (sweep, sweeper) =
+            SweepControl::new(sweepers, counters, outlet, timeouts, settings.flow.sweep_interval);
+        let sweeping = threads::spawn("tapspan-sweep".into(), move || sweeper.run())?;
+        let plane = Arc::new(Plane {
+            started: SystemClock.now(),
+            uptime: Stopwatch::start(),
+            phase: AtomicU8::new(Phase::Starting as u8),
+            memory: memory(eal, table_bytes),
+            notes,
+            ports,
+            workers: views,
+            sweep: Arc::clone(&sweep),
+            books,
+            export: exporter.handle(),
+        });
+        let stop = Arc::new(AtomicBool::new(false));
+        Ok(Live { stop, ready, workers: Vec::new(), sweeping, sweep, exporter, plane })
+    }
+
+    fn start_workers(&mut self, eal: &Arc<Eal>, events: &Sender<Event>) -> Result<(), AppError> {
+        for (number, (core, worker)) in self.ready.drain(..).enumerate() {
+            let body = poll_on(
+                core,
+                worker,
+                Arc::clone(eal),
+                Arc::clone(&self.stop),
+                WorkerEnd(number, events.clone()),
+            );
+            self.workers.push(threads::spawn(format!("tapspan-rx-{number}"), body)?);
+        }
+        self.plane.enter(Phase::Running);
+        Ok(())
+    }
+
+    /// Workers first, then the last sweep, then the exporter: each has taken in all of the one before.
+    fn stop(self, settings: &Settings, destinations: &[ExportSettings]) -> ExitCode {
+        self.plane.enter(Phase::Draining);
+        // Relaxed: joining the workers below orders everything they did.
+        self.stop.store(true, Ordering::Relaxed);
+        let mut whole = true;
+        for worker in self.workers {
+            whole &= worker.join().is_ok();
+        }
+        let grace = spans::grace(&settings.export);
+        self.sweep.stop(grace);
+        whole &= self.sweeping.join().is_ok();
+        self.exporter.shutdown(grace);
+        report::print(&self.plane.ledger().to_string(), spans::uses_stdout(destinations));
+        if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// Tells the main thread when a worker ends, also by a panic.
+struct WorkerEnd(usize, Sender<Event>);
+
+impl Drop for WorkerEnd {
+    fn drop(&mut self) {
+        // Nobody listens any more when the worker was told to stop.
+        let _ = self.1.send(Event::WorkerEnded(self.0));
+    }
+}
+
+fn poll_on(
+    core: u16,
+    mut worker: Worker<PortSource>,
+    eal: Arc<Eal>,
+    stop: Arc<AtomicBool>,
+    end: WorkerEnd,
+) -> impl FnOnce() -> Worker<PortSource> + Send + 'static {
+    move || {
+        let _end = end;
+        if !core_affinity::set_for_current(core_affinity::CoreId { id: usize::from(core) }) {
+            warn!("worker could not be pinned to core {core}; it may be moved about");
+        }
+        let registered = eal.register_worker_thread();
+        if let Err(failure) = &registered {
+            warn!("{failure}; packet buffers of this worker are not cached");
+        }
+        worker.run(&SystemClock, &stop);
+        worker
+    }
+}
+
+fn open_ports(settings: &Settings, eal: &Eal, cores: &Cores) -> Result<Vec<NamedPort>, AppError> {
+    let mut ports = Vec::with_capacity(settings.port.len());
+    for (config, device) in settings.port.iter().zip(devices(settings)?) {
+        let wanted = dpdk::PortConfig {
+            rx_queues: u16::try_from(cores.workers.len()).unwrap_or(u16::MAX),
+            rx_descriptors: config.rx_descriptors,
+            promiscuous: config.promiscuous,
+            ..dpdk::PortConfig::default()
+        };
+        let port = Port::open(eal, &device, &wanted)?;
+        describe(&config.name, &port);
+        ports.push(NamedPort { name: config.name.clone(), device: config.device.clone(), port });
+    }
+    Ok(ports)
+}
+
+fn describe(name: &str, port: &Port) {
+    let info = port.info();
+    let link = match port.link() {
+        Some(link) if link.up => link.speed_mbps.map_or("up".into(), |mbps| format!("up at {mbps} Mbit/s")),
+        Some(_) => "down".to_owned(),
+        None => "unknown".to_owned(),
+    };
+    let node = info.numa_node.map_or("none".to_owned(), |node| node.to_string());
+    info!(
+        "port {name}: {} ({}), link {link}, NUMA node {node}, {} queues of {} descriptors, RSS {}",
+        info.device, info.driver, info.rx_queues, info.rx_descriptors, info.rss
+    );
+}
+
+/// What the operator should know, for the log and the status.
+fn notes(ports: &[NamedPort], cores: &Cores) -> Vec<String> {
+    let mut notes = Vec::new();
+    for named in ports {
+        let info = named.port.info();
+        notes.extend(info.notes.iter().map(|note| format!("port {}: {note}", named.name)));
+        if let RssState::Asymmetric(why) = &info.rss {
+            notes.push(format!("port {}: RSS is not symmetric: {why}", named.name));
+        }
+        for core in &cores.workers {
+            if let (Some(near), Some(node)) = (info.numa_node, cores::numa_node(*core))
+                && near != node
+            {
+                notes.push(format!("port {} is on NUMA node {near}, core {core} on node {node}", named.name));
+            }
+        }
+    }
+    if cores.are_shared() {
+        notes.push(
+            "sweep and export share a core with a worker that never sleeps; leave them one with --lcores"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+fn needs_stitching(ports: &[NamedPort], cores: &Cores) -> bool {
+    cores.workers.len() > 1
+        && ports.iter().any(|named| matches!(named.port.info().rss, RssState::Asymmetric(_)))
+}
+
+/// Queue `worker` of every port that has one.
+fn queues_of(worker: u16, burst: u16, ports: &mut [NamedPort]) -> (Vec<PortSource>, Vec<WorkerQueue>) {
+    let mut queues = Vec::new();
+    let mut sources = Vec::new();
+    for (id, named) in (0..).zip(ports) {
+        if let Some(queue) = named.port.take_rx_queue(worker) {
+            sources.push(PortSource::new(queue, PortId(id), burst));
+            queues.push(WorkerQueue { port: named.name.clone(), queue: worker });
+        }
+    }
+    (sources, queues)
+}
+
+/// How spans name the ports: the kernel's index where the device stands on a kernel interface, DPDK's number otherwise.
+fn interfaces(ports: &[NamedPort]) -> Vec<Interface> {
+    let index = |named: &NamedPort| {
+        let info = named.port.info();
+        Some(info.kernel_interface_index.unwrap_or_else(|| u32::from(info.id)))
+    };
+    ports.iter().map(|named| Interface { name: named.name.clone(), index: index(named) }).collect()
+}
+
+fn memory(eal: &Eal, flow_tables_bytes: u64) -> Memory {
+    Memory {
+        huge_pages: matches!(eal.memory_mode(), MemoryMode::HugePages { .. }),
+        detail: eal.memory_mode().to_string(),
+        flow_tables_bytes,
+    }
+}
