@@ -1,5 +1,6 @@
-//! Reader and parser against independent counts: every packet of a capture is in the flow, and with the octets, that
-//! tshark gives it (`NAME.expected.json` beside the capture), and ICMP has the "ports" of the Community ID baseline.
+//! Reader and parser against independent counts: every packet of a capture is in the flow, with the octets and at the
+//! time, that tshark gives it (`NAME.expected.json` beside the capture), and ICMP has the "ports" of the Community ID
+//! baseline.
 
 #![expect(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
@@ -18,6 +19,27 @@ const EXCEPTIONS: [(&str, &str); 1] = [("arkime/80211http.pcap", "IEEE 802.11 fr
 type Key = (Option<u8>, IpAddr, u16, IpAddr, u16);
 /// Packets and octets one way, packets and octets the other.
 type Counts = [u64; 4];
+
+/// What is compared of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    counts: Counts,
+    first_ns: u64,
+    last_ns: u64,
+}
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen { counts: [0; 4], first_ns: u64::MAX, last_ns: 0 }
+    }
+}
+
+impl Seen {
+    fn during(&mut self, first_ns: u64, last_ns: u64) {
+        self.first_ns = self.first_ns.min(first_ns);
+        self.last_ns = self.last_ns.max(last_ns);
+    }
+}
 
 #[test]
 fn captures_of_this_repository_agree_with_tshark() {
@@ -120,27 +142,29 @@ fn packets(capture: &Path) -> Result<Vec<Packet>, CaptureError> {
 fn compare(capture: &Path, expected: &Value) -> Result<(), String> {
     let notes = &expected["notes"];
     let coarse = notes.get("odd").is_some() || notes.get("truncated").is_some();
-    let mut got: BTreeMap<Key, Counts> = BTreeMap::new();
+    let mut got: BTreeMap<Key, Seen> = BTreeMap::new();
     for packet in packets(capture).map_err(|error| error.to_string())? {
         let place = match packet.direction {
             Direction::LoToHi => 0,
             Direction::HiToLo => 2,
         };
-        let counts = got.entry(fold(flow(&packet.key), coarse)).or_default();
-        counts[place] += 1;
-        counts[place + 1] += u64::from(packet.bytes);
+        let seen = got.entry(fold(flow(&packet.key), coarse)).or_default();
+        seen.counts[place] += 1;
+        seen.counts[place + 1] += u64::from(packet.bytes);
+        seen.during(packet.at.0, packet.at.0);
     }
-    let mut want: BTreeMap<Key, Counts> = BTreeMap::new();
+    let mut want: BTreeMap<Key, Seen> = BTreeMap::new();
     for (key, entry) in expected["flows"].as_object().unwrap() {
-        let counts = want.entry(fold(expected_flow(key), coarse)).or_default();
+        let seen = want.entry(fold(expected_flow(key), coarse)).or_default();
         let values = ["a2b", "b2a"].iter().flat_map(|way| entry[way].as_array().unwrap());
-        for (count, value) in counts.iter_mut().zip(values) {
+        for (count, value) in seen.counts.iter_mut().zip(values) {
             *count += value.as_u64().unwrap();
         }
+        seen.during(entry["first"].as_u64().unwrap(), entry["last"].as_u64().unwrap());
     }
     let keys: BTreeSet<_> = want.keys().chain(got.keys()).copied().collect();
     for key in keys {
-        let [want, got] = [&want, &got].map(|counts| undirected(key, counts.get(&key).copied()));
+        let [want, got] = [&want, &got].map(|flows| undirected(key, flows.get(&key).copied()));
         if want != got {
             return Err(format!("{key:?}: expected {want:?}, got {got:?}"));
         }
@@ -168,10 +192,11 @@ fn fold((protocol, a, a_port, b, b_port): Key, coarse: bool) -> Key {
 }
 
 /// Between two equal ends there are no directions to tell apart.
-fn undirected((_, a, a_port, b, b_port): Key, counts: Option<Counts>) -> Option<Counts> {
-    let [packets, octets, packets_back, octets_back] = counts?;
+fn undirected((_, a, a_port, b, b_port): Key, seen: Option<Seen>) -> Option<Seen> {
+    let mut seen = seen?;
     if (a, a_port) == (b, b_port) {
-        return Some([packets + packets_back, octets + octets_back, 0, 0]);
+        let [packets, octets, packets_back, octets_back] = seen.counts;
+        seen.counts = [packets + packets_back, octets + octets_back, 0, 0];
     }
-    counts
+    Some(seen)
 }

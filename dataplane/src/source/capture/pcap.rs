@@ -50,16 +50,16 @@ impl Pcap {
     #[inline]
     pub(super) fn next<'a>(&mut self, input: &'a mut Input) -> Result<Option<CapturedFrame<'a>>, Fault> {
         let offset = input.offset();
-        let truncated = Fault::Truncated { what: "packet", offset };
+        let truncated = || Fault::Truncated { what: "packet", offset };
         let Some(header) = input.peek::<PACKET_HEADER_LEN>()? else {
-            return if input.at_end()? { Ok(None) } else { Err(truncated) };
+            return if input.at_end()? { Ok(None) } else { Err(truncated()) };
         };
         let (words, _) = header.as_chunks::<4>();
-        let &[seconds, fraction, captured, original] = words else { return Err(truncated) };
+        let &[seconds, fraction, captured, original] = words else { return Err(truncated()) };
         let captured = self.order.u32(captured);
         let length = packet_length(captured, offset)?;
         let Some(record) = input.take(PACKET_HEADER_LEN + length)? else {
-            return Err(truncated);
+            return Err(truncated());
         };
         let seconds_ns = u64::from(self.order.u32(seconds)) * 1_000_000_000;
         let fraction_ns = u64::from(self.order.u32(fraction)) * self.fraction_ns;
