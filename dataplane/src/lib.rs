@@ -1,6 +1,6 @@
 //! Packets to flow updates: parsers, packet sources and the poll-mode worker.
 //!
-//! Sees no span and no configuration file. Only [`dpdk`] sees the bindings.
+//! Sees no span and no configuration file. Only `dpdk` sees the bindings.
 
 pub mod clock;
 #[cfg(feature = "dpdk")]

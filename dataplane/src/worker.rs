@@ -15,6 +15,8 @@ use crate::wire::LinkType;
 const PREFETCH_AHEAD: usize = 4;
 /// Retirements served between two polls, so that the queues are never left alone for long.
 const RETIREMENTS_PER_POLL: usize = 32;
+/// Polls after the stop, at most: what waits in the rings by then, and not what keeps coming in.
+const DRAIN_POLLS: usize = 512;
 /// Polls between two publications of their number.
 const POLLS_PER_REPORT: u64 = 1 << 12;
 
@@ -49,7 +51,7 @@ pub struct Worker<S> {
 }
 
 impl<S: PacketSource> Worker<S> {
-    /// Polls until `stop`; then takes in what is still waiting in the queues, bounded by one burst each.
+    /// Polls until `stop`; then takes in what is still waiting in the queues.
     pub fn run(&mut self, clock: &impl Clock, stop: &AtomicBool) {
         let mut polls = 0u64;
         // Relaxed: the flag carries nothing but itself, and joining the thread orders everything else.
@@ -60,22 +62,29 @@ impl<S: PacketSource> Worker<S> {
                 self.counters.polled(polls);
             }
         }
-        self.poll(clock);
+        for _ in 0..DRAIN_POLLS {
+            if self.poll(clock) == 0 {
+                break;
+            }
+        }
         self.counters.polled(polls);
     }
 
-    /// Asks each queue once.
+    /// Asks each queue once, and gives the number of packets that came.
     #[inline]
-    pub fn poll(&mut self, clock: &impl Clock) {
+    pub fn poll(&mut self, clock: &impl Clock) -> usize {
+        let mut packets = 0;
         for at in 0..self.sources.len() {
             let received = self.sources[at].receive();
             if received > 0 {
                 let watch = Stopwatch::start();
                 self.burst(at, received, clock.now());
                 self.counters.served(watch.elapsed_ns());
+                packets += received;
             }
         }
         self.writer.serve_retirements(RETIREMENTS_PER_POLL);
+        packets
     }
 
     #[inline]

@@ -11,6 +11,8 @@ const LANES: usize = 8;
 pub(crate) const PROBE_LIMIT: usize = 16;
 /// Slots of the table for each bucket: half of the lanes, so that a bucket in fifty overflows.
 const SLOTS_PER_BUCKET: usize = LANES / 2;
+/// Index memory for each slot of the table.
+pub(crate) const INDEX_BYTES_PER_SLOT: usize = size_of::<Bucket>() / SLOTS_PER_BUCKET;
 
 /// One cache line: eight tags, their slots, and how many entries were passed on to later buckets.
 #[derive(Default)]

@@ -23,7 +23,7 @@ pub use mem::MemoryError;
 pub use packet::{FirstPacket, Packet, PortId, Role, TcpSegment, tcp_flag};
 pub use record::{Counters, EndReason, FlowRecord, Initiator, RecordSink, TcpRecord};
 pub use sweeper::{LiveFlow, Observer, SweepReport, Sweeper};
-pub use table::{TableConfig, TableStats, table};
+pub use table::{BYTES_PER_FLOW, TableConfig, TableStats, table};
 pub use tcp::TcpState;
 pub use time::{Nanos, duration_ns};
 pub use timeouts::Timeouts;

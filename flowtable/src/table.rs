@@ -1,10 +1,10 @@
 //! What Writer, Sweeper and Observer share: the slots, the two mailboxes and the counters. Fixed at start.
 
-use crate::index::Index;
+use crate::index::{INDEX_BYTES_PER_SLOT, Index};
 use crate::mem::{MemoryError, Slab};
 use crate::record::EndReason;
 use crate::slot::{Cold, Hot, SlotId, Snapshot, Track, snapshot};
-use crate::sweeper::Sweeper;
+use crate::sweeper::{Shadow, Sweeper};
 use crate::sync::{Arc, AtomicU32, AtomicU64, Mailbox, Ordering};
 use crate::writer::Writer;
 
@@ -20,6 +20,15 @@ const HANDOVER_CAPACITY: usize = 2;
 const RETIRE_CAPACITY: usize = 65_536;
 #[cfg(loom)]
 const RETIRE_CAPACITY: usize = 2;
+
+/// Memory a flow takes, in bytes: hot, track and cold line, shadow, its share of the index, and a place in the free list.
+/// The same for IPv4 and IPv6.
+pub const BYTES_PER_FLOW: usize = size_of::<Hot>()
+    + size_of::<Track>()
+    + size_of::<Cold>()
+    + size_of::<Shadow>()
+    + INDEX_BYTES_PER_SLOT
+    + size_of::<u32>();
 
 /// Size and seeds of a table.
 #[derive(Clone, Debug)]
@@ -105,8 +114,7 @@ pub struct TableStats {
 
 /// Makes a table: the Writer goes to the worker, the Sweeper to the control thread.
 ///
-/// Takes and touches all memory now: 64 bytes each of hot, track and cold line, 56 of shadow, 16 of index and 4 of free
-/// list a flow.
+/// Takes and touches all memory now, [`BYTES_PER_FLOW`] a flow.
 ///
 /// # Errors
 /// [`MemoryError`] when the system cannot give that memory.

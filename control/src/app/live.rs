@@ -25,15 +25,13 @@ use super::plane::{NamedPort, Plane, WorkerView};
 use super::replay::{parse_options, table_config};
 use super::signals::Signals;
 use super::sweep::SweepControl;
-use super::{AppError, random, report, spans, threads};
-use crate::config::{Listen, Settings};
+use super::{AppError, DEFAULT_EXPORT, random, report, spans, threads};
+use crate::config::{Listen, PortConfig, Settings};
 use crate::export::ExportSettings;
 use crate::http::model::{Memory, Phase, WorkerQueue};
 use crate::http::{self, ControlPlane};
 use crate::span::Interface;
 
-/// Where spans go when nobody says: the port of OTLP/gRPC on this machine, as for every OpenTelemetry exporter.
-const DEFAULT_EXPORT: &str = "grpc://localhost:4317";
 /// Packet buffers of a queue take some MiB; this is enough for what they stand in.
 const MEMORY_MIB_PER_QUEUE: u32 = 32;
 const MEMORY_MIB_LEAST: u32 = 256;
@@ -86,7 +84,7 @@ fn wait(events: &Receiver<Event>) -> Result<(), AppError> {
     }
 }
 
-fn start_eal(settings: &Settings, cores: &Cores) -> Result<Eal, AppError> {
+pub(super) fn start_eal(settings: &Settings, cores: &Cores) -> Result<Eal, AppError> {
     dpdk::set_log_sink(|level, line| match level {
         LogLevel::Error => error!(target: "dpdk", "{line}"),
         LogLevel::Warning => warn!(target: "dpdk", "{line}"),
@@ -110,7 +108,7 @@ fn start_eal(settings: &Settings, cores: &Cores) -> Result<Eal, AppError> {
     Ok(eal)
 }
 
-fn devices(settings: &Settings) -> Result<Vec<DeviceSpec>, AppError> {
+pub(super) fn devices(settings: &Settings) -> Result<Vec<DeviceSpec>, AppError> {
     settings.port.iter().map(|port| Ok(port.device.parse::<DeviceSpec>()?)).collect()
 }
 
@@ -308,17 +306,21 @@ fn poll_on(
 fn open_ports(settings: &Settings, eal: &Eal, cores: &Cores) -> Result<Vec<NamedPort>, AppError> {
     let mut ports = Vec::with_capacity(settings.port.len());
     for (config, device) in settings.port.iter().zip(devices(settings)?) {
-        let wanted = dpdk::PortConfig {
-            rx_queues: u16::try_from(cores.workers.len()).unwrap_or(u16::MAX),
-            rx_descriptors: config.rx_descriptors,
-            promiscuous: config.promiscuous,
-            ..dpdk::PortConfig::default()
-        };
-        let port = Port::open(eal, &device, &wanted)?;
+        let port = Port::open(eal, &device, &port_config(config, cores))?;
         describe(&config.name, &port);
         ports.push(NamedPort { name: config.name.clone(), device: config.device.clone(), port });
     }
     Ok(ports)
+}
+
+/// A queue for each worker.
+pub(super) fn port_config(config: &PortConfig, cores: &Cores) -> dpdk::PortConfig {
+    dpdk::PortConfig {
+        rx_queues: u16::try_from(cores.workers.len()).unwrap_or(u16::MAX),
+        rx_descriptors: config.rx_descriptors,
+        promiscuous: config.promiscuous,
+        ..dpdk::PortConfig::default()
+    }
 }
 
 fn describe(name: &str, port: &Port) {

@@ -31,6 +31,9 @@ use crate::{config, span, telemetry};
 
 pub use error::AppError;
 
+/// Where spans of a live run go when nobody says: OTLP/gRPC on this machine, as for every OpenTelemetry exporter.
+const DEFAULT_EXPORT: &str = "grpc://localhost:4317";
+
 /// Does what the command line says. Errors are one line on standard error.
 pub fn run(cli: &Cli) -> ExitCode {
     let result = match &cli.command {

@@ -10,30 +10,12 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::ApiError;
+use crate::span::names;
 
 /// Flows in an answer unless the query says otherwise.
 pub const DEFAULT_LIMIT: usize = 50;
 /// Most flows in an answer.
 pub const MAX_LIMIT: usize = 1000;
-
-/// Names for protocol numbers that a query may use (IANA keywords in lower case); any number may be used too.
-const TRANSPORTS: [(&str, u8); 15] = [
-    ("icmp", protocol::ICMP),
-    ("igmp", 2),
-    ("ipv4", 4),
-    ("tcp", protocol::TCP),
-    ("udp", protocol::UDP),
-    ("dccp", 33),
-    ("ipv6", 41),
-    ("gre", 47),
-    ("esp", 50),
-    ("ah", 51),
-    ("icmpv6", protocol::ICMPV6),
-    ("ospfigp", 89),
-    ("pim", 103),
-    ("vrrp", 112),
-    ("sctp", protocol::SCTP),
-];
 
 /// Which live flows, in which order, how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,8 +96,7 @@ impl FlowQuery {
 
 fn transport(text: &str) -> Option<u8> {
     let name = text.to_ascii_lowercase();
-    let by_name = TRANSPORTS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
-    by_name.or_else(|| name.parse().ok())
+    (0..=u8::MAX).find(|number| names::transport(*number) == name).or_else(|| name.parse().ok())
 }
 
 /// Which flows come first.

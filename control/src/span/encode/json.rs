@@ -8,7 +8,7 @@ use crate::span::identity::{SpanId, SpanIdentity, TraceId};
 use crate::span::resource::Resource;
 use crate::span::settings::SpanSettings;
 
-const TAIL: &[u8] = b"]}]}]}\n";
+const TAIL: &[u8] = b"]}]}]}";
 
 /// What all batches have in common, encoded once.
 #[derive(Debug)]

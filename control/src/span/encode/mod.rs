@@ -29,7 +29,7 @@ const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
 pub enum Format {
     /// An `ExportTraceServiceRequest` in protobuf, for OTLP/gRPC and OTLP/HTTP.
     Protobuf,
-    /// The same in OTLP/JSON, on one line that ends in a line feed.
+    /// The same in OTLP/JSON, on one line without its end.
     Json,
     /// One readable line for each span.
     Text,
