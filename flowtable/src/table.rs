@@ -15,11 +15,16 @@ pub(crate) const REGION_SLOTS: usize = 1024;
 const HANDOVER_CAPACITY: usize = 8_192;
 #[cfg(loom)]
 const HANDOVER_CAPACITY: usize = 2;
-/// Flows the Sweeper can have asked to be freed before the Writer has to look.
+/// Flows the Sweeper can have asked to be freed before the Writer has to look: a quarter of the table, so that a sweep
+/// after a flood need not wait for the next one, and at most a million.
 #[cfg(not(loom))]
-const RETIRE_CAPACITY: usize = 65_536;
+fn retire_capacity(capacity: usize) -> usize {
+    (capacity / 4).clamp(1_024, 1 << 20)
+}
 #[cfg(loom)]
-const RETIRE_CAPACITY: usize = 2;
+fn retire_capacity(_capacity: usize) -> usize {
+    2
+}
 
 /// Memory a flow takes, in bytes: hot, track and cold line, shadow, its share of the index, and a place in the free list.
 /// The same for IPv4 and IPv6.
@@ -126,7 +131,7 @@ pub fn table(config: &TableConfig) -> Result<(Writer, Sweeper), MemoryError> {
         track: Slab::zeroed(capacity)?,
         cold: Slab::zeroed(capacity)?,
         regions: (0..capacity.div_ceil(REGION_SLOTS)).map(|_| AtomicU32::new(0)).collect(),
-        retire: Mailbox::bounded(RETIRE_CAPACITY),
+        retire: Mailbox::bounded(retire_capacity(capacity)),
         handover: Mailbox::bounded(HANDOVER_CAPACITY),
         tallies: Tallies::default(),
     });

@@ -88,8 +88,8 @@ pub(super) fn start_eal(settings: &Settings, cores: &Cores) -> Result<Eal, AppEr
     dpdk::set_log_sink(|level, line| match level {
         LogLevel::Error => error!(target: "dpdk", "{line}"),
         LogLevel::Warning => warn!(target: "dpdk", "{line}"),
-        LogLevel::Notice | LogLevel::Info => info!(target: "dpdk", "{line}"),
-        LogLevel::Debug => debug!(target: "dpdk", "{line}"),
+        LogLevel::Notice => info!(target: "dpdk", "{line}"),
+        LogLevel::Info | LogLevel::Debug => debug!(target: "dpdk", "{line}"),
     });
     let devices = devices(settings)?;
     #[expect(
