@@ -6,4 +6,5 @@ pub mod config;
 pub mod export;
 pub mod http;
 pub mod span;
+pub mod stitch;
 pub mod telemetry;
