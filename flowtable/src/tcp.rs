@@ -118,8 +118,9 @@ fn transition(hot: &Hot, track: &Track, packet: &Packet) {
             meta.set_state(TcpState::SynReceived);
         }
     } else if meta.state().is_opening() && segment.flags & tcp_flag::ACK != 0 {
-        // The initiator's ACK completes the handshake, also where its SYN/ACK passed elsewhere.
-        if by_initiator || meta.state() == TcpState::SynReceived {
+        // The initiator's ACK completes the handshake, also where its SYN/ACK passed elsewhere; where the initiator's side
+        // passes elsewhere, the responder's data tells that it did. A responder's bare ACK may be a challenge (RFC 5961).
+        if by_initiator || segment.payload > 0 || meta.state() == TcpState::SynReceived {
             meta.set_state(TcpState::Established);
         }
     }

@@ -195,6 +195,16 @@ fn simultaneous_open_passes_through_syn_received() {
 }
 
 #[test]
+fn on_one_wire_the_responders_data_tells_that_the_handshake_is_over() {
+    let mut bed = Bed::new(4);
+    bed.tcp(B, A, 0, S | K, 500, 101);
+    bed.tcp(B, A, 1, K, 501, 101);
+    assert_eq!(bed.flush(1)[0].tcp.unwrap().state, TcpState::SynSent, "a bare ACK may be a challenge");
+    bed.tcp(B, A, 2, P | K, 501, 120);
+    assert_eq!(bed.flush(2)[0].tcp.unwrap().state, TcpState::Established);
+}
+
+#[test]
 fn reset_closes_and_half_open_connections_idle_early() {
     let mut bed = Bed::new(4);
     bed.tcp(A, B, 0, S, 10, 0);

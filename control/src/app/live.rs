@@ -13,7 +13,7 @@ use dataplane::intake::Intake;
 use dataplane::ledger::CountersWriter;
 use dataplane::source::port::PortSource;
 use dataplane::worker::Worker;
-use flowtable::{PortId, Sweeper, table};
+use flowtable::{PortId, Sweeper, duration_ns, table};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -31,6 +31,7 @@ use crate::export::ExportSettings;
 use crate::http::model::{Memory, Phase, WorkerQueue};
 use crate::http::{self, ControlPlane};
 use crate::span::Interface;
+use crate::stitch::{StitchConfig, Stitcher};
 
 /// Packet buffers of a queue take some MiB; this is enough for what they stand in.
 const MEMORY_MIB_PER_QUEUE: u32 = 32;
@@ -196,7 +197,7 @@ impl Live {
         let spans = spans::span_settings(settings, interfaces(&ports), &devices.join(" "), seed)?;
         let mut notes = notes(&ports, cores);
         let exporter = spans::start_exporter(destinations, spans)?;
-        let outlet = Outlet::new(exporter.handle(), WhenFull::Drop);
+        let mut outlet = Outlet::new(exporter.handle(), WhenFull::Drop);
         let books = outlet.books();
         let (mut ready, mut views, mut sweepers) = (Vec::new(), Vec::new(), Vec::<Sweeper>::new());
         let mut table_bytes = 0;
@@ -214,6 +215,13 @@ impl Live {
             sweepers.push(sweeper);
             let intake = Intake::new(parse_options(settings));
             ready.push((*core, Worker { sources, writer, counters, intake }));
+        }
+        if needs_stitching(&ports, cores) {
+            outlet.stitch(stitcher(settings, seed));
+            notes.push(
+                "both directions of a conversation may come to different workers; their records are joined"
+                    .into(),
+            );
         }
         for note in &notes {
             warn!("{note}");
@@ -366,6 +374,13 @@ fn notes(ports: &[NamedPort], cores: &Cores) -> Vec<String> {
 fn needs_stitching(ports: &[NamedPort], cores: &Cores) -> bool {
     cores.workers.len() > 1
         && ports.iter().any(|named| matches!(named.port.info().rss, RssState::Asymmetric(_)))
+}
+
+/// Holds halves for two sweeps, as the other half's table is swept in the same round or the next.
+fn stitcher(settings: &Settings, seed: u64) -> Stitcher {
+    let hold_ns = 2 * duration_ns(settings.flow.sweep_interval);
+    let config = StitchConfig { hold_ns, capacity: settings.flow.capacity, seed };
+    Stitcher::new(config, settings.flow.timeouts())
 }
 
 /// Queue `worker` of every port that has one.

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flowtable::{FlowRecord, Nanos, RecordSink};
+use flowtable::{FlowRecord, Nanos, RecordSink, Timeouts};
 
 use crate::export::{DestinationLedger, ExportHandle};
+use crate::stitch::Stitcher;
 
 /// Records handed over together.
 const CHUNK_RECORDS: usize = 512;
@@ -40,30 +41,87 @@ impl RecordBooks {
     }
 }
 
-/// A sink of records in front of the exporter.
+/// What cut records pass on their way out: joined into conversations where that is needed, then gathered and offered.
 pub(super) struct Outlet {
-    books: RecordBooks,
-    chunk: Vec<FlowRecord>,
-    when_full: WhenFull,
+    stitcher: Option<Stitcher>,
+    gate: Gate,
 }
 
 impl Outlet {
     pub(super) fn new(export: ExportHandle, when_full: WhenFull) -> Outlet {
         let books = RecordBooks { cut: Arc::default(), export };
-        Outlet { books, chunk: Vec::with_capacity(CHUNK_RECORDS), when_full }
+        Outlet { stitcher: None, gate: Gate { books, chunk: Vec::with_capacity(CHUNK_RECORDS), when_full } }
+    }
+
+    /// Joins the halves of conversations that land on different workers.
+    pub(super) fn stitch(&mut self, stitcher: Stitcher) {
+        self.stitcher = Some(stitcher);
     }
 
     pub(super) fn books(&self) -> RecordBooks {
-        self.books.clone()
+        self.gate.books.clone()
     }
 
     /// From now on.
     pub(super) fn when_full(&mut self, when_full: WhenFull) {
-        self.when_full = when_full;
+        self.gate.when_full = when_full;
     }
 
+    /// A sink for the records of `worker`'s table, cut at `now`.
+    pub(super) fn of(&mut self, worker: u16, now: Nanos) -> WorkerOutlet<'_> {
+        WorkerOutlet { outlet: self, worker, now }
+    }
+
+    /// Before a sweep that goes by `timeouts`.
+    pub(super) fn begin_sweep(&mut self, timeouts: &Timeouts) {
+        if let Some(stitcher) = &mut self.stitcher {
+            stitcher.set_timeouts(*timeouts);
+        }
+    }
+
+    /// After a sweep of all tables at `now`.
+    pub(super) fn end_sweep(&mut self, now: Nanos) {
+        if let Some(stitcher) = &mut self.stitcher {
+            stitcher.expire(now, &mut self.gate);
+        }
+        self.gate.flush();
+    }
+
+    /// Hands over everything, halves without their other half too; the last call.
+    pub(super) fn finish(&mut self) {
+        if let Some(stitcher) = &mut self.stitcher {
+            stitcher.finish(&mut self.gate);
+        }
+        self.gate.flush();
+    }
+}
+
+/// The outlet as the sink of one worker's table.
+pub(super) struct WorkerOutlet<'a> {
+    outlet: &'a mut Outlet,
+    worker: u16,
+    now: Nanos,
+}
+
+impl RecordSink for WorkerOutlet<'_> {
+    fn record(&mut self, record: &FlowRecord) {
+        match &mut self.outlet.stitcher {
+            Some(stitcher) => stitcher.offer(self.worker, record, self.now, &mut self.outlet.gate),
+            None => self.outlet.gate.record(record),
+        }
+    }
+}
+
+/// Gathers records and offers them to the exporter.
+struct Gate {
+    books: RecordBooks,
+    chunk: Vec<FlowRecord>,
+    when_full: WhenFull,
+}
+
+impl Gate {
     /// Hands over what was gathered.
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         if self.chunk.is_empty() {
             return;
         }
@@ -78,41 +136,11 @@ impl Outlet {
     }
 }
 
-impl Outlet {
-    /// A sink for the records of `worker`'s table, cut at `now`.
-    pub(super) fn of(&mut self, worker: u16, now: Nanos) -> WorkerOutlet<'_> {
-        WorkerOutlet { outlet: self, worker, now }
-    }
-
-    /// Ends a sweep of all tables.
-    pub(super) fn end_sweep(&mut self, _now: Nanos) {
-        self.flush();
-    }
-
-    /// Hands over everything; the last call.
-    pub(super) fn finish(&mut self) {
-        self.flush();
-    }
-}
-
-impl RecordSink for Outlet {
+impl RecordSink for Gate {
     fn record(&mut self, record: &FlowRecord) {
         self.chunk.push(*record);
         if self.chunk.len() == CHUNK_RECORDS {
             self.flush();
         }
-    }
-}
-
-/// The outlet as the sink of one worker's table.
-pub(super) struct WorkerOutlet<'a> {
-    outlet: &'a mut Outlet,
-    worker: u16,
-    now: Nanos,
-}
-
-impl RecordSink for WorkerOutlet<'_> {
-    fn record(&mut self, record: &FlowRecord) {
-        self.outlet.record(record);
     }
 }

@@ -28,6 +28,8 @@ const FRAMES_PER_PROGRESS: u64 = 1 << 16;
 const PROGRESS_NS: u64 = 200_000_000;
 /// Retirements served after a sweep; there is no worker to be held up.
 const RETIREMENTS: usize = usize::MAX;
+/// The one worker of a replay.
+const WORKER: u16 = 0;
 const NS_PER_SECOND: f64 = 1e9;
 
 /// Parses as the settings say.
@@ -157,7 +159,8 @@ impl Replay {
     fn commit(&mut self) {
         self.intake.commit(&mut self.writer, &mut self.counters);
         if self.sweeper.has_handovers() {
-            self.sweeper.drain_handovers(&mut self.outlet);
+            let now = self.now;
+            self.sweeper.drain_handovers(&mut self.outlet.of(WORKER, now));
         }
     }
 
@@ -166,17 +169,17 @@ impl Replay {
     fn tick(&mut self, at: Nanos) {
         self.commit();
         let tick = at.0 - at.0 % self.interval_ns;
-        self.sweeper.sweep(Nanos(tick), &self.timeouts, &mut self.outlet);
+        self.sweeper.sweep(Nanos(tick), &self.timeouts, &mut self.outlet.of(WORKER, Nanos(tick)));
         self.writer.serve_retirements(RETIREMENTS);
         self.next_sweep = Nanos(tick.saturating_add(self.interval_ns));
     }
 
     fn finish(mut self) -> Done {
         self.commit();
-        self.sweeper.sweep(self.now, &self.timeouts, &mut self.outlet);
-        self.writer.serve_retirements(RETIREMENTS);
-        self.sweeper.flush(self.now, &mut self.outlet);
-        self.outlet.flush();
+        let mut sink = self.outlet.of(WORKER, self.now);
+        self.sweeper.sweep(self.now, &self.timeouts, &mut sink);
+        self.sweeper.flush(self.now, &mut sink);
+        self.outlet.finish();
         Done { figures: self.figures, table: self.writer.stats(), books: self.outlet.books() }
     }
 }

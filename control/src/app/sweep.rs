@@ -167,6 +167,7 @@ impl Sweep {
     fn sweep(&mut self) {
         let watch = Stopwatch::start();
         let (now, timeouts) = (SystemClock.now(), self.control.timeouts());
+        self.outlet.begin_sweep(&timeouts);
         for (worker, sweeper) in (0..).zip(&mut self.sweepers) {
             sweeper.sweep(now, &timeouts, &mut self.outlet.of(worker, now));
         }
@@ -193,7 +194,7 @@ impl Sweep {
                 sweeper.drain_handovers(&mut self.outlet.of(worker, now));
             }
         }
-        self.outlet.flush();
+        self.outlet.end_sweep(now);
     }
 
     /// Notes the rate since `before` packets, `ns` ago, and gives the number of packets now.

@@ -199,7 +199,7 @@ fn the_json_line_is_written_as_the_collectors_file_exporter_writes_it() {
     ] {
         assert!(line.contains(part), "{part} in {line}");
     }
-    assert!(line.ends_with("\"}],\"status\":{}}]}]}]}\n"), "{line}");
+    assert!(line.ends_with("\"}],\"status\":{}}]}]}]}"), "{line}");
 }
 
 #[test]
