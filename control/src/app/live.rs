@@ -205,11 +205,6 @@ impl Live {
             let (writer, sweeper) = table(&table_config(settings, seed))?;
             let (counters, read) = CountersWriter::new();
             let (sources, queues) = queues_of(number, settings.worker.burst, &mut ports);
-            if sources.is_empty() {
-                notes.push(format!(
-                    "worker {number} on core {core} has no queue to poll: every port has fewer queues"
-                ));
-            }
             table_bytes += writer.memory_bytes() as u64;
             views.push(WorkerView { core: *core, queues, counters: read, observer: sweeper.observer() });
             sweepers.push(sweeper);
@@ -351,6 +346,14 @@ fn notes(ports: &[NamedPort], cores: &Cores) -> Vec<String> {
     for named in ports {
         let info = named.port.info();
         notes.extend(info.notes.iter().map(|note| format!("port {}: {note}", named.name)));
+        if usize::from(info.rx_queues) < cores.workers.len() {
+            notes.push(format!(
+                "port {} has {} receive queues for {} workers; the others do not poll it",
+                named.name,
+                info.rx_queues,
+                cores.workers.len()
+            ));
+        }
         if let RssState::Asymmetric(why) = &info.rss {
             notes.push(format!("port {}: RSS is not symmetric: {why}", named.name));
         }
@@ -371,9 +374,12 @@ fn notes(ports: &[NamedPort], cores: &Cores) -> Vec<String> {
     notes
 }
 
+/// Whether the two directions of a conversation may come to different workers: a port does not spread them alike, or the
+/// ports of a TAP spread over different numbers of queues.
 fn needs_stitching(ports: &[NamedPort], cores: &Cores) -> bool {
-    cores.workers.len() > 1
-        && ports.iter().any(|named| matches!(named.port.info().rss, RssState::Asymmetric(_)))
+    let uneven = ports.windows(2).any(|pair| pair[0].port.info().rx_queues != pair[1].port.info().rx_queues);
+    let asymmetric = ports.iter().any(|named| matches!(named.port.info().rss, RssState::Asymmetric(_)));
+    cores.workers.len() > 1 && (uneven || asymmetric)
 }
 
 /// Holds halves for two sweeps, as the other half's table is swept in the same round or the next.

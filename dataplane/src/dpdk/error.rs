@@ -101,18 +101,6 @@ pub enum DpdkError {
         /// What to do.
         advice: String,
     },
-    /// More queues asked for than the device has.
-    #[error(
-        "device {device}: {asked} receive queues asked for, it has {limit}; use at most {limit} workers on it"
-    )]
-    TooManyQueues {
-        /// The device.
-        device: String,
-        /// Queues asked for.
-        asked: u16,
-        /// Queues there are.
-        limit: u16,
-    },
     /// No memory for packet buffers.
     #[error("device {device}: no memory for {mbufs} packet buffers of {bytes} bytes: {errno}; {advice}")]
     NoBuffers {

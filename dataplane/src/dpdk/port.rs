@@ -16,7 +16,7 @@ use super::tx::TxQueue;
 /// How a port is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortConfig {
-    /// Receive queues, at least 1.
+    /// Receive queues wanted, at least 1; a device that has fewer gives what it has, see [`PortInfo::rx_queues`].
     pub rx_queues: u16,
     /// Transmit queues to use; 0 for a probe. Devices that insist on some get them regardless.
     pub tx_queues: u16,

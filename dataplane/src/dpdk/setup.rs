@@ -102,11 +102,8 @@ pub(super) fn start(
     let id = claimed.id;
     let info = device_info(id).map_err(refused("its description cannot be read"))?;
     let driver = driver_name(&info);
-    let rx_queues = config.rx_queues.max(1);
-    if rx_queues > info.max_rx_queues {
-        let limit = info.max_rx_queues;
-        return Err(DpdkError::TooManyQueues { device: device.to_string(), asked: rx_queues, limit });
-    }
+    let rx_queues = config.rx_queues.clamp(1, info.max_rx_queues.max(1));
+    let config = &PortConfig { rx_queues, ..*config };
 
     let frames = FrameSizes::choose(device, config, &info);
     let Configured { tx_queues, rss } =
@@ -197,7 +194,7 @@ fn configure(
     frames: FrameSizes,
     bus: Bus,
 ) -> Result<Configured, Errno> {
-    let rx_queues = config.rx_queues.max(1);
+    let rx_queues = config.rx_queues;
     let paired = rx_queues.max(config.tx_queues).min(info.max_tx_queues);
     // Virtual devices are the ones that insist; a card would spend memory on queues nobody uses.
     let tries = match bus {
