@@ -1,0 +1,53 @@
+//! Parsed packets of many flows, for measuring the table by itself.
+
+use dataplane::wire::{self, LinkType, ParseOptions};
+use flowtable::{MAX_BURST, Nanos, Packet, PortId, Writer, tcp_flag};
+
+use crate::frames::{self, FRAME_LEN, Stamp};
+
+/// Bursts of packets, parsed from stamped frames as they are asked for: kept parsed, a million of them would take more
+/// memory than the table under test.
+pub struct Packets {
+    stamps: Vec<Stamp>,
+    next: usize,
+    frame: [u8; FRAME_LEN],
+    burst: Vec<Packet>,
+}
+
+impl Packets {
+    /// ACKs of established flows in random order, over and over.
+    pub fn at_random(flows: u32) -> Packets {
+        Packets::of(frames::at_random(flows))
+    }
+
+    /// ACKs of the flows' clients in the order of their numbers, over and over.
+    pub fn in_order(flows: u32) -> Packets {
+        Packets::of(frames::in_order(flows))
+    }
+
+    fn of(stamps: Vec<Stamp>) -> Packets {
+        let frame = frames::template(tcp_flag::ACK);
+        Packets { stamps, next: 0, frame, burst: Vec::with_capacity(MAX_BURST) }
+    }
+
+    /// The next [`MAX_BURST`] packets, all received at `at`.
+    pub fn burst(&mut self, at: Nanos) -> &[Packet] {
+        self.burst.clear();
+        for _ in 0..MAX_BURST {
+            self.stamps[self.next].press(&mut self.frame);
+            self.next = if self.next + 1 < self.stamps.len() { self.next + 1 } else { 0 };
+            let options = ParseOptions::default();
+            let parsed = wire::parse(LinkType::Ethernet, &self.frame, 64, at, PortId(0), &options);
+            self.burst.push(parsed.expect("the frame is a sound one").packet);
+        }
+        &self.burst
+    }
+}
+
+/// Opens `flows` flows in the order of their numbers, as established ones.
+pub fn open_all(writer: &mut Writer, flows: u32, at: Nanos) {
+    let mut packets = Packets::in_order(flows);
+    for _ in 0..(flows as usize).div_ceil(MAX_BURST) {
+        writer.update_burst(packets.burst(at));
+    }
+}
