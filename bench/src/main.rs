@@ -42,6 +42,9 @@ struct Arguments {
     /// Processor of the worker; the last one by default. The other work goes to the first one.
     #[arg(long, value_name = "CPU")]
     worker_cpu: Option<usize>,
+    /// Measures the worker alone, for a profiler to look at.
+    #[arg(long, conflicts_with = "json")]
+    worker_only: bool,
     /// Buffers going round, as the descriptors of a receive ring.
     #[arg(long, default_value_t = 4_096)]
     descriptors: u16,
@@ -83,7 +86,8 @@ fn main() -> anyhow::Result<()> {
     let (first, last) = (cpus[0], cpus[cpus.len() - 1]);
     let worker_cpu = arguments.worker_cpu.unwrap_or(last);
     let control_cpu = if worker_cpu == first { last } else { first };
-    let plan = Plan { runs, slice: Duration::from_millis(slice_ms), worker_cpu };
+    let slice = Duration::from_millis(slice_ms);
+    let plan = Plan { runs, slice, worker_cpu, worker_only: arguments.worker_only };
     ensure!(machine::pin_to(control_cpu), "this process may not run on processor {control_cpu}");
 
     let eal = Eal::init(&EalOptions { memory_mib: MEMORY_MIB, ..EalOptions::default() })?;
@@ -100,6 +104,9 @@ fn main() -> anyhow::Result<()> {
         (source, measured) = rx::measure(&eal, source, count.flows, &plan)?;
         print_rx(&count.label, &measured);
         add_rx(&mut figures, &count.label, &measured);
+    }
+    if plan.worker_only {
+        return Ok(());
     }
     // On the worker's core, with nothing else at work.
     machine::pin_to(worker_cpu);

@@ -36,6 +36,8 @@ pub struct Plan {
     pub slice: Duration,
     /// The worker's processor.
     pub worker_cpu: usize,
+    /// Leaves out the ceiling, so that a profiler sees nothing but the worker.
+    pub worker_only: bool,
 }
 
 /// What one number of flows came to.
@@ -156,8 +158,9 @@ impl Control<'_> {
         let mut rounds = Vec::new();
         let mut working_sweeps_ms = Vec::new();
         for _ in 0..plan.runs {
-            let ceiling = self.order(Order::Ceiling, plan.slice)?.mpps();
-            let parsed = self.order(Order::Parse, plan.slice)?.mpps();
+            let beside = if plan.worker_only { Duration::ZERO } else { plan.slice };
+            let ceiling = self.order(Order::Ceiling, beside)?.mpps();
+            let parsed = self.order(Order::Parse, beside)?.mpps();
             self.sweeps_ms.clear();
             let worker = self.order(Order::Work, plan.slice)?.mpps();
             working_sweeps_ms.append(&mut self.sweeps_ms);
