@@ -33,3 +33,10 @@ pub fn cpus() -> Vec<usize> {
     let cpus = core_affinity::get_core_ids().unwrap_or_default();
     if cpus.is_empty() { vec![0] } else { cpus.into_iter().map(|core| core.id).collect() }
 }
+
+/// How long the calling thread has waited for a processor while it could have run, in ns; 0 where the kernel does not
+/// count that. Time the hypervisor gave to other machines is not in it.
+pub fn waited_ns() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace().nth(1).and_then(|waited| waited.parse().ok()).unwrap_or(0)
+}

@@ -21,6 +21,8 @@ const MBUFS: u32 = 8_192;
 const MEMORY_MIB: u32 = 64;
 /// Minimal frames a second of 10 GbE, in millions.
 const LINE_RATE_10G_MPPS: f64 = 14.88;
+/// Share of its time a worker may wait for its processor before the figures are said to be of a busy machine.
+const WAITED_MAX: f64 = 0.02;
 /// The flows the mark is set for, and the mark in Mpps.
 const MARK: (u32, f64) = (1_000_000, 8.0);
 
@@ -169,6 +171,14 @@ fn print_rx(label: &str, rx: &RxFigures) {
         "        opening a flow {:.0} ns; sweep {:.1} ms, {} records; burst service p99.9 {p999} ns, p99.99 {p9999} ns, max {max} ns",
         rx.open_ns, rx.sweep_ms.median, rx.records
     );
+    if rx.waited.max > WAITED_MAX {
+        println!(
+            "        the worker waited {:.0}% of the time for its processor, {:.0}% in the worst run: \
+             the machine is busy, trust the ratio alone",
+            rx.waited.median * 100.0,
+            rx.waited.max * 100.0
+        );
+    }
 }
 
 fn print_encode(encoded: &EncodeFigures) {
@@ -190,6 +200,7 @@ fn add_rx(figures: &mut Figures, label: &str, rx: &RxFigures) {
     figures.add_spread(&format!("{name}_ceiling"), rx.ceiling, "Mpps");
     figures.add_spread(&format!("{name}_parsed"), rx.parsed, "Mpps");
     figures.add_spread(&format!("{name}_ratio"), rx.ratio, "ratio");
+    figures.add(&format!("{name}_waited"), rx.waited.median, "ratio");
     if rx.flows == MARK.0 {
         let [_, p9999, max] = rx.service_ns.map(|ns| ns as f64 / 1e3);
         figures.add("burst_p9999_us", p9999, "us");

@@ -61,6 +61,8 @@ pub struct RxFigures {
     pub service_ns: [u64; 3],
     /// Records the sweeps cut.
     pub records: u64,
+    /// Share of its time that the worker waited for its processor, from 0: more than little says the machine is busy.
+    pub waited: Spread,
 }
 
 /// What the worker's thread is told to do next; all but `Open` until it is stopped.
@@ -78,12 +80,19 @@ enum Order {
 struct Slice {
     packets: u64,
     ns: u64,
+    /// Of `ns`, how long other threads had the worker's processor.
+    waited_ns: u64,
 }
 
 impl Slice {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     fn mpps(self) -> f64 {
         self.packets as f64 * 1e3 / self.ns.max(1) as f64
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    fn waited(self) -> f64 {
+        self.waited_ns as f64 / self.ns.max(1) as f64
     }
 }
 
@@ -162,9 +171,9 @@ impl Control<'_> {
             let ceiling = self.order(Order::Ceiling, beside)?.mpps();
             let parsed = self.order(Order::Parse, beside)?.mpps();
             self.sweeps_ms.clear();
-            let worker = self.order(Order::Work, plan.slice)?.mpps();
+            let worker = self.order(Order::Work, plan.slice)?;
             working_sweeps_ms.append(&mut self.sweeps_ms);
-            rounds.push([ceiling, parsed, worker]);
+            rounds.push([ceiling, parsed, worker.mpps(), worker.waited()]);
         }
         let spread = |column: usize| Spread::of(rounds.iter().map(|round| round[column]));
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
@@ -174,11 +183,12 @@ impl Control<'_> {
             worker: spread(2),
             parsed: spread(1),
             ceiling: spread(0),
-            ratio: Spread::of(rounds.iter().map(|[ceiling, _, worker]| worker / ceiling)),
+            ratio: Spread::of(rounds.iter().map(|[ceiling, _, worker, _]| worker / ceiling)),
             open_ns,
             sweep_ms: Spread::of(working_sweeps_ms),
             service_ns: [0; 3],
             records: self.sink.0,
+            waited: spread(3),
         })
     }
 
@@ -250,9 +260,9 @@ impl Bench<'_> {
     }
 
     fn timed(&mut self, work: impl FnOnce(&mut Self) -> u64) -> Slice {
-        let watch = Stopwatch::start();
+        let (watch, waited) = (Stopwatch::start(), machine::waited_ns());
         let packets = work(self);
-        Slice { packets, ns: watch.elapsed_ns() }
+        Slice { packets, ns: watch.elapsed_ns(), waited_ns: machine::waited_ns() - waited }
     }
 
     /// A SYN of every client, timed, and its next ACK, which makes the connection an established one for the table. In
