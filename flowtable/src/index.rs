@@ -24,19 +24,16 @@ pub(crate) struct Bucket {
 }
 const _: () = assert!(size_of::<Bucket>() == 64);
 
-const LOW_BITS: u64 = 0x0001_0001_0001_0001;
-const HIGH_BITS: u64 = 0x8000_8000_8000_8000;
-
 impl Bucket {
-    /// Lanes whose tag may equal `tag`, one bit a lane (bit 15 of each 16). May name a lane too many, never one too few.
+    /// Lanes whose tag is `tag`, one bit a lane. Branchless, and plain enough for the compiler to make one SIMD compare
+    /// of it.
     #[inline]
-    fn candidates(&self, tag: u16) -> u128 {
-        let pattern = u64::from(tag).wrapping_mul(LOW_BITS);
-        let [a, b, c, d, e, f, g, h] = self.tags.map(u64::from);
-        let low = (a | b << 16 | c << 32 | d << 48) ^ pattern;
-        let high = (e | f << 16 | g << 32 | h << 48) ^ pattern;
-        let zero = |word: u64| word.wrapping_sub(LOW_BITS) & !word & HIGH_BITS;
-        u128::from(zero(low)) | u128::from(zero(high)) << 64
+    fn lanes_with(&self, tag: u16) -> u32 {
+        let mut lanes = 0;
+        for (lane, &held) in self.tags.iter().enumerate() {
+            lanes |= u32::from(held == tag) << lane;
+        }
+        lanes
     }
 }
 
@@ -84,11 +81,11 @@ impl Index {
     #[inline]
     pub(crate) fn guess(&self, hash: KeyHash) -> Option<SlotId> {
         let bucket = &self.buckets[self.home(hash)];
-        let lanes = bucket.candidates(hash.tag());
+        let lanes = bucket.lanes_with(hash.tag());
         if lanes == 0 {
             return None;
         }
-        Some(SlotId(bucket.slots[(lanes.trailing_zeros() as usize / 16) % LANES]))
+        Some(SlotId(bucket.slots[lanes.trailing_zeros() as usize % LANES]))
     }
 
     /// The slot with this hash for which `is_it` says yes.
@@ -97,14 +94,11 @@ impl Index {
         let mut at = self.home(hash);
         for _ in 0..PROBE_LIMIT {
             let bucket = &self.buckets[at];
-            let mut lanes = bucket.candidates(hash.tag());
+            let mut lanes = bucket.lanes_with(hash.tag());
             while lanes != 0 {
-                let lane = (lanes.trailing_zeros() as usize / 16) % LANES;
-                if bucket.tags[lane] == hash.tag() {
-                    let slot = SlotId(bucket.slots[lane]);
-                    if is_it(slot) {
-                        return Some(slot);
-                    }
+                let slot = SlotId(bucket.slots[lanes.trailing_zeros() as usize % LANES]);
+                if is_it(slot) {
+                    return Some(slot);
                 }
                 lanes &= lanes - 1;
             }
@@ -182,8 +176,7 @@ mod tests {
             for tag in [1u16, 0x7fff, 0x8000, 0xffff] {
                 let mut bucket = Bucket::default();
                 bucket.tags[lane] = tag;
-                let lanes = bucket.candidates(tag);
-                assert!(lanes & (1 << (lane * 16 + 15)) != 0, "lane {lane} tag {tag:#x}");
+                assert_eq!(bucket.lanes_with(tag), 1 << lane, "tag {tag:#x}");
             }
         }
     }

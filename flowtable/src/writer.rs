@@ -29,7 +29,22 @@ pub struct Writer {
     free: Slab<u32>,
     free_len: usize,
     service_ports: Box<[u16]>,
+    staged: Box<[Staged; MAX_BURST]>,
 }
+
+/// What the first stages found out about a packet.
+#[derive(Clone, Copy)]
+struct Staged {
+    words: KeyWords,
+    hash: KeyHash,
+    /// The slot its home bucket names, to be checked against the key.
+    guess: SlotId,
+}
+
+/// No slot has this number: capacity is at most 2^31.
+const NO_SLOT: SlotId = SlotId(u32::MAX);
+const NOTHING_STAGED: Staged =
+    Staged { words: KeyWords { hot: [0; 2], wide: false }, hash: KeyHash(0), guess: NO_SLOT };
 
 /// What a burst came to, in packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +68,7 @@ impl Writer {
             free,
             free_len: capacity,
             service_ports: config.service_ports.clone().into_boxed_slice(),
+            staged: Box::new([NOTHING_STAGED; MAX_BURST]),
             shared,
         })
     }
@@ -61,27 +77,29 @@ impl Writer {
     pub fn update_burst(&mut self, packets: &[Packet]) -> BurstOutcome {
         let mut outcome = BurstOutcome::default();
         for burst in packets.chunks(MAX_BURST) {
-            let mut hashed = [(KeyWords { hot: [0; 2], wide: false }, KeyHash(0)); MAX_BURST];
-            for (packet, entry) in burst.iter().zip(&mut hashed) {
-                let words = self.hasher.words(&packet.key);
-                let hash = self.hasher.hash(&words);
-                self.index.prefetch(hash);
-                *entry = (words, hash);
+            for (packet, staged) in burst.iter().zip(self.staged.iter_mut()) {
+                staged.words = self.hasher.words(&packet.key);
+                staged.hash = self.hasher.hash(&staged.words);
+                self.index.prefetch(staged.hash);
             }
-            for (packet, (words, hash)) in burst.iter().zip(&hashed) {
-                if let Some(SlotId(slot)) = self.index.guess(*hash) {
-                    let slot = slot as usize;
-                    prefetch(&self.shared.hot[slot]);
+            for (packet, staged) in burst.iter().zip(self.staged.iter_mut()) {
+                staged.guess = self.index.guess(staged.hash).unwrap_or(NO_SLOT);
+                let slot = staged.guess.0 as usize;
+                if let (Some(hot), Some(track), Some(cold)) =
+                    (self.shared.hot.get(slot), self.shared.track.get(slot), self.shared.cold.get(slot))
+                {
+                    prefetch(hot);
                     if packet.key.protocol == protocol::TCP {
-                        prefetch(&self.shared.track[slot]);
+                        prefetch(track);
                     }
-                    if words.wide {
-                        prefetch(&self.shared.cold[slot]);
+                    if staged.words.wide {
+                        prefetch(cold);
                     }
                 }
             }
-            for (packet, (words, hash)) in burst.iter().zip(&hashed) {
-                if self.count(packet, words, *hash) {
+            for (at, packet) in burst.iter().enumerate() {
+                let staged = self.staged[at % MAX_BURST];
+                if self.count(packet, &staged) {
                     outcome.in_flows += 1;
                 } else {
                     outcome.table_full += 1;
@@ -125,12 +143,20 @@ impl Writer {
     }
 
     #[inline]
-    fn count(&mut self, packet: &Packet, words: &KeyWords, hash: KeyHash) -> bool {
+    fn count(&mut self, packet: &Packet, staged: &Staged) -> bool {
         let shared = &self.shared;
+        let Staged { words, hash, guess } = staged;
+        let hash = *hash;
         let is_it = |slot: SlotId| {
             holds(&shared.hot[slot.0 as usize], words, || shared.cold[slot.0 as usize].holds(&packet.key))
         };
-        match self.index.find(hash, is_it) {
+        // What was guessed a stage ago may have been freed since, for a packet of this burst.
+        let guessed = shared
+            .hot
+            .get(guess.0 as usize)
+            .is_some_and(|hot| Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) && is_it(*guess));
+        let found = if guessed { Some(*guess) } else { self.index.find(hash, is_it) };
+        match found {
             Some(slot) if begins_anew(&self.shared, slot, packet) && !self.shared.handover.is_full() => {
                 self.hand_over(slot, EndReason::EndOfFlowDetected);
                 bump(&self.shared.tallies.reused);
