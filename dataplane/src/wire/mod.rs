@@ -16,6 +16,7 @@
 )]
 
 mod ethertype;
+mod fast;
 mod icmp;
 mod icmpv6;
 mod ipv4;
@@ -84,6 +85,24 @@ pub struct Parsed {
 /// The [`Reason`] the packet is in no flow.
 #[inline]
 pub fn parse(
+    link: LinkType,
+    frame: &[u8],
+    wire_len: u32,
+    at: Nanos,
+    port: PortId,
+    options: &ParseOptions,
+) -> Result<Parsed, Reason> {
+    if link == LinkType::Ethernet
+        && let Some(packet) = fast::tcp_in_ipv4(frame, wire_len, at, port, options)
+    {
+        return Ok(Parsed { packet, anomaly: None });
+    }
+    parse_any(link, frame, wire_len, at, port, options)
+}
+
+/// [`parse`] for every link layer, protocol and kind of damage.
+#[inline(never)]
+fn parse_any(
     link: LinkType,
     frame: &[u8],
     wire_len: u32,
