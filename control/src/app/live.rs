@@ -33,9 +33,11 @@ use crate::http::{self, ControlPlane};
 use crate::span::Interface;
 use crate::stitch::{StitchConfig, Stitcher};
 
-/// Packet buffers of a queue take some MiB; this is enough for what they stand in.
-const MEMORY_MIB_PER_QUEUE: u32 = 32;
-const MEMORY_MIB_LEAST: u32 = 256;
+/// EAL warns of each size of huge pages the machine could have and has not.
+const HARMLESS: &str = "EAL: No free ";
+/// DPDK's own structures, and the packet buffers of a queue with 2,048 descriptors and jumbo frames.
+const MEMORY_MIB_BASE: u32 = 64;
+const MEMORY_MIB_PER_QUEUE: u32 = 64;
 
 /// What ends the program.
 pub(super) enum Event {
@@ -88,6 +90,7 @@ fn wait(events: &Receiver<Event>) -> Result<(), AppError> {
 pub(super) fn start_eal(settings: &Settings, cores: &Cores) -> Result<Eal, AppError> {
     dpdk::set_log_sink(|level, line| match level {
         LogLevel::Error => error!(target: "dpdk", "{line}"),
+        LogLevel::Warning if line.starts_with(HARMLESS) => debug!(target: "dpdk", "{line}"),
         LogLevel::Warning => warn!(target: "dpdk", "{line}"),
         LogLevel::Notice => info!(target: "dpdk", "{line}"),
         LogLevel::Info | LogLevel::Debug => debug!(target: "dpdk", "{line}"),
@@ -101,7 +104,7 @@ pub(super) fn start_eal(settings: &Settings, cores: &Cores) -> Result<Eal, AppEr
     let eal = Eal::init(&EalOptions {
         devices,
         control_cpus: cores.control.clone(),
-        memory_mib: MEMORY_MIB_LEAST.max(queues * MEMORY_MIB_PER_QUEUE),
+        memory_mib: MEMORY_MIB_BASE + queues * MEMORY_MIB_PER_QUEUE,
         extra_arguments: settings.dpdk.eal_args.clone(),
         ..EalOptions::default()
     })?;
