@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change goes in: format, lints, all tests, loom, documentation.
+# Runs every stage also where one fails, says at the end what passed, and leaves nothing behind.
+set -uo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root" || exit 1
+
+usage() {
+    cat <<'TEXT'
+usage: scripts/test.sh [STAGE...]
+
+Stages, all in this order where none is named: scripts format lints lints-without-dpdk tests doc-tests loom docs.
+As root it also runs the tests on virtual ports, and then a test that lacks a tool fails; as another user those tests
+say what they lack, and pass.
+TEXT
+}
+
+all=(scripts format lints lints-without-dpdk tests doc-tests loom docs)
+stages=()
+for word in "$@"; do
+    case $word in
+        -h | --help) usage; exit 0 ;;
+        *) [[ " ${all[*]} " == *" $word "* ]] || { usage >&2; exit 2; }
+           stages+=("$word") ;;
+    esac
+done
+((${#stages[@]})) || stages=("${all[@]}")
+
+# Names of namespaces and interfaces of this run begin with it, so that the clean-up finds them and no others.
+tag=$(printf '%05x' $((RANDOM * 32 + RANDOM % 32)))
+temporary=$(mktemp -d "${TMPDIR:-/tmp}/tapspan-test.XXXXXX") || die "no temporary folder"
+# Tests that give up their rights still have to get at it.
+chmod 755 "$temporary"
+reserved=0
+pages=/proc/sys/vm/nr_hugepages
+
+reserve_huge_pages() {
+    ((EUID == 0)) && [[ -w $pages ]] || return
+    local before after available
+    available=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
+    ((available > 4096)) || { note "less than 4 GiB of memory available: no huge pages reserved"; return; }
+    before=$(<"$pages")
+    ((before >= 256)) && return
+    echo $((before + 256)) 2>/dev/null >"$pages" || return
+    after=$(<"$pages")
+    reserved=$((after - before))
+}
+
+clean_up() {
+    local child name
+    trap - EXIT INT TERM
+    for child in $(jobs -p); do kill "$child" 2>/dev/null; done
+    if ((EUID == 0)) && command -v ip >/dev/null; then
+        for name in $(ip -o link show 2>/dev/null | sed -n "s/^[0-9]*: \(t${tag}[^@:]*\).*/\1/p"); do
+            ip link delete "$name" 2>/dev/null
+        done
+        for name in $(ip netns list 2>/dev/null | sed -n "s/^\(tapspan-${tag}[^ ]*\).*/\1/p"); do
+            ip netns delete "$name" 2>/dev/null
+        done
+    fi
+    rm -rf "$temporary"
+    if ((reserved > 0)); then
+        local now
+        now=$(<"$pages")
+        echo $((now > reserved ? now - reserved : 0)) 2>/dev/null >"$pages"
+    fi
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+stage_scripts() {
+    local script
+    for script in scripts/*.sh .ci/run; do bash -n "$script" || return; done
+    python3 - tests/receiver/*.py <<'PY'
+import ast, sys
+for path in sys.argv[1:]:
+    ast.parse(open(path, encoding="utf-8").read(), path)
+PY
+}
+
+stage_format() { cargo fmt --all --check; }
+
+stage_lints() { cargo clippy --workspace --all-targets -- -D warnings; }
+
+stage_lints_without_dpdk() {
+    cargo clippy --package dataplane --package tapspan --no-default-features --all-targets -- -D warnings
+}
+
+stage_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --workspace --no-fail-fast --final-status-level slow
+    else
+        cargo test --workspace --no-fail-fast --lib --bins --tests --examples
+    fi
+}
+
+stage_doc_tests() { cargo test --workspace --doc; }
+
+stage_loom() {
+    RUSTFLAGS="--cfg loom" cargo test --package flowtable --test loom --release --target-dir target/loom
+}
+
+stage_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps; }
+
+scripts/setup.sh --tests || exit 1
+reserve_huge_pages
+
+export TMPDIR=$temporary TAPSPAN_E2E_TAG=$tag
+# What a developer has set must not decide what the tests see.
+while IFS= read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(OTEL_|RUST_LOG$)')
+((EUID == 0)) && export TAPSPAN_E2E=full
+
+names=() results=() failed=0
+for stage in "${stages[@]}"; do
+    step "$stage"
+    began=$SECONDS
+    if "stage_${stage//-/_}"; then
+        result="${green}ok${plain}    "
+    else
+        result="${red}FAILED${plain}"
+        failed=$((failed + 1))
+    fi
+    names+=("$stage")
+    results+=("$result $((SECONDS - began)) s")
+done
+
+step "Summary"
+for index in "${!names[@]}"; do printf '    %-20s %s\n' "${names[$index]}" "${results[$index]}"; done
+if ((failed)); then
+    say "${bold}${red}test.sh: ${failed} of ${#names[@]} stages failed${plain} after $SECONDS s"
+    exit 1
+fi
+say "${bold}${green}test.sh: all ${#names[@]} stages passed${plain} in $SECONDS s"
