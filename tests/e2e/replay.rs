@@ -1,0 +1,245 @@
+//! Files replayed: what the spans say is what tshark counts, twice the same; what cannot be read is said.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::support::{
+    Capture, Counts, FlowSpan, Pcap, captures, ends, folder, read_file, replay, repository, shared,
+    spans_against_tshark, tapspan,
+};
+
+/// Captures that are refused: the link type, as the program names it.
+const REFUSED: &[(&str, &str)] = &[("arkime/80211http.pcap", "link type 127 (IEEE 802.11)")];
+
+fn refused(name: &str) -> Option<&'static str> {
+    REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, why)| *why)
+}
+
+#[test]
+fn spans_of_every_capture_are_what_tshark_counts_and_the_same_each_time() {
+    let comparable: Vec<_> = captures().into_iter().filter(Capture::is_comparable).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = comparable.len().div_ceil(threads);
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let parts: Vec<_> = comparable
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().filter_map(check).collect()))
+            .collect();
+        parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|_| vec!["a panic".into()])).collect()
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    eprintln!("{} captures compared", comparable.len());
+}
+
+/// What is wrong with the spans of a capture.
+fn check(capture: &Capture) -> Option<String> {
+    let folder = folder();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let done = replay(&[&capture.path], &first, &[]).balanced();
+    if let Some(why) = refused(&capture.name) {
+        let said = done.status.code() == Some(1) && done.stderr.contains(why);
+        return (!said).then(|| format!("{} is not refused: {done:#?}", capture.name));
+    }
+    if !done.status.success() {
+        return Some(format!("{}: {done:#?}", capture.name));
+    }
+    replay(&[&capture.path], &second, &[]);
+    if fs::read(&first).unwrap() != fs::read(&second).unwrap() {
+        return Some(format!("{} gives other bytes the second time", capture.name));
+    }
+    let counted = format!("packets received {:>34}", capture.noted("packets"));
+    let spaces = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if !done.stdout.lines().any(|line| spaces(line) == spaces(&counted)) {
+        return Some(format!("{}: not {} packets:\n{}", capture.name, capture.noted("packets"), done.stdout));
+    }
+    spans_against_tshark(capture, &read_file(&first)).err()
+}
+
+#[test]
+fn the_published_comparison_agrees_with_ours() {
+    let Some(script) = shared("tools/compare_flows.py") else {
+        return left_out_gently("compare_flows.py is not beside the repository");
+    };
+    let folder = folder();
+    let spans = folder.path().join("spans");
+    for capture in captures().iter().filter(|capture| capture.is_comparable()).step_by(8) {
+        if refused(&capture.name).is_some() {
+            continue;
+        }
+        replay(&[&capture.path], &spans, &[]).ok();
+        let counts = format!("{}.expected.json", capture.path.display());
+        let output =
+            Command::new("python3").arg(&script).arg(&spans).arg(counts).output().expect("python3 runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.starts_with("ok: "), "{}: {said}", capture.name);
+        fs::remove_file(&spans).unwrap();
+    }
+}
+
+/// For what a clone of the repository alone cannot have: never a failure.
+fn left_out_gently(why: &str) {
+    eprintln!("left out: {why}");
+}
+
+#[test]
+fn captures_with_fragments_or_tunnels_are_read_to_their_end() {
+    let folder = folder();
+    for (number, capture) in captures().iter().filter(|capture| !capture.is_comparable()).enumerate() {
+        let spans = folder.path().join(number.to_string());
+        let done = replay(&[&capture.path], &spans, &[]).ok().balanced();
+        assert!(done.complaints().is_empty(), "{}: {done:#?}", capture.name);
+        read_file(&spans);
+    }
+}
+
+#[test]
+fn several_files_are_one_replay_in_the_order_of_their_packets() {
+    let captures: Vec<_> = captures()
+        .into_iter()
+        .filter(|capture| capture.is_plain() && refused(&capture.name).is_none())
+        .take(5)
+        .collect();
+    let files: Vec<&Path> = captures.iter().map(|capture| capture.path.as_path()).collect();
+    let folder = folder();
+    let spans = folder.path().join("spans");
+    replay(&files, &spans, &[]).ok().balanced();
+    let expected = Counts::of_captures(&captures);
+    let differences = expected.differences(&Counts::of_spans(&read_file(&spans), &expected));
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
+fn capture(name: &str) -> Capture {
+    let named = |capture: &Capture| capture.name == name;
+    captures().into_iter().find(named).unwrap_or_else(|| panic!("no capture {name}"))
+}
+
+/// A capture with several flows, all of whose packets are whole.
+fn several_flows() -> Capture {
+    capture("ipfixprobe/dns.pcap")
+}
+
+#[test]
+fn a_file_compressed_or_in_either_byte_order_gives_the_same_flows() {
+    let capture = several_flows();
+    let folder = folder();
+    let bytes = fs::read(&capture.path).unwrap();
+    let compressed = folder.path().join("capture.pcap.gz");
+    let mut encoder =
+        flate2::write::GzEncoder::new(fs::File::create(&compressed).unwrap(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &bytes).unwrap();
+    encoder.finish().unwrap();
+    let swapped = folder.path().join("swapped.pcap");
+    fs::write(&swapped, in_the_other_byte_order(&bytes)).unwrap();
+    for file in [&compressed, &swapped] {
+        let spans = file.with_extension("jsonl");
+        replay(&[file], &spans, &[]).ok().balanced();
+        spans_against_tshark(&capture, &read_file(&spans)).unwrap();
+    }
+}
+
+/// Turns every number of the headers of a pcap file round.
+fn in_the_other_byte_order(bytes: &[u8]) -> Vec<u8> {
+    let mut turned = bytes.to_vec();
+    let reverse = |part: &mut [u8], widths: &[usize]| {
+        let mut at = 0;
+        for width in widths {
+            part[at..at + width].reverse();
+            at += width;
+        }
+    };
+    reverse(&mut turned, &[4, 2, 2, 4, 4, 4, 4]);
+    let mut at = 24;
+    while at < turned.len() {
+        let length = u32::from_le_bytes(turned[at + 8..at + 12].try_into().unwrap()) as usize;
+        reverse(&mut turned[at..], &[4, 4, 4, 4]);
+        at += 16 + length;
+    }
+    turned
+}
+
+#[test]
+fn of_a_file_cut_in_a_packet_everything_before_is_exported() {
+    let capture = several_flows();
+    let whole = fs::read(&capture.path).unwrap();
+    let folder = folder();
+    let (cut, spans) = (folder.path().join("cut.pcap"), folder.path().join("spans"));
+    fs::write(&cut, &whole[..whole.len() - 5]).unwrap();
+    let done = replay(&[&cut], &spans, &[]).balanced();
+    assert_eq!(done.status.code(), Some(1), "{done:#?}");
+    assert!(matches!(done.complaints()[..], [line] if line.contains("cut.pcap")), "{done:#?}");
+    let packets: u64 = read_file(&spans).iter().flat_map(FlowSpan::packets).sum();
+    assert_eq!(packets, Counts::of_captures([&capture]).packets() - 1);
+}
+
+#[test]
+fn a_file_of_an_unknown_link_does_not_keep_the_others_from_being_read() {
+    let capture = several_flows();
+    let folder = folder();
+    let (strange, spans) = (folder.path().join("strange.pcap"), folder.path().join("spans"));
+    Pcap::read(&capture.path).unwrap().on_link(147).write(&strange);
+    let done = replay(&[&strange, &capture.path], &spans, &[]).balanced();
+    assert_eq!(done.status.code(), Some(1), "{done:#?}");
+    let complaints = done.complaints();
+    assert!(
+        matches!(complaints[..], [line] if line.contains("strange.pcap") && line.contains("147")),
+        "{done:#?}"
+    );
+    spans_against_tshark(&capture, &read_file(&spans)).unwrap();
+}
+
+#[test]
+fn a_table_that_is_too_small_is_said_and_no_packet_is_lost() {
+    let capture = several_flows();
+    let folder = folder();
+    let spans = folder.path().join("spans");
+    let done = replay(&[&capture.path], &spans, &["--capacity", "4"]).balanced();
+    assert_eq!(done.status.code(), Some(1), "{done:#?}");
+    assert!(matches!(done.complaints()[..], [line] if line.contains("--capacity")), "{done:#?}");
+    let spans = read_file(&spans);
+    assert!(spans.iter().any(|span| span.text("flow.end_reason") == "lack_of_resources"));
+    spans_against_tshark(&capture, &spans).unwrap();
+}
+
+#[test]
+fn on_standard_output_there_are_readable_spans_and_nothing_else() {
+    let mut command = tapspan();
+    command.arg("replay").arg(several_flows().path).args(["--capacity", "16k", "--export", "stdout"]);
+    let done = ends(command).ok().balanced();
+    assert!(done.stdout.lines().all(|line| line.contains(" udp ") && line.contains(" 1:")), "{done:#?}");
+    assert!(done.stderr.contains("ledger balanced"));
+}
+
+#[test]
+fn a_flow_longer_than_the_active_timeout_gives_several_spans_of_one_trace() {
+    let capture = capture("ipfixprobe/mqtt.pcap");
+    let folder = folder();
+    let spans = folder.path().join("spans");
+    replay(
+        &[&capture.path],
+        &spans,
+        &["--set", "flow.active_timeout=1ms", "--set", "flow.sweep_interval=10ms"],
+    )
+    .ok();
+    let spans = read_file(&spans);
+    let traces: std::collections::HashSet<_> = spans.iter().map(|span| &span.trace_id).collect();
+    assert!(traces.len() < spans.len(), "{} spans of {} flows", spans.len(), traces.len());
+    assert!(spans.iter().any(|span| span.text("flow.end_reason") == "active_timeout"));
+    spans_against_tshark(&capture, &spans).unwrap();
+}
+
+#[test]
+fn a_file_of_spans_has_one_request_a_line_and_ends_with_a_line_feed() {
+    let folder = folder();
+    let spans = folder.path().join("spans");
+    replay(&[&several_flows().path], &spans, &["--set", "export.batch_size=3"]).ok();
+    let text = fs::read_to_string(&spans).unwrap();
+    assert!(text.ends_with("}\n") && text.lines().count() > 1, "{text:?}");
+    assert!(text.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{text:?}");
+}
+
+#[test]
+fn the_repository_stands_alone() {
+    let own = fs::read_dir(repository().join("tests/captures")).unwrap().count();
+    assert!(own > 3, "tests/captures has {own} entries");
+}
