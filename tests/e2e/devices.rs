@@ -20,7 +20,7 @@ fn plain(name: &str) -> Capture {
 #[test]
 fn the_packets_of_a_pcap_port_are_counted_as_those_of_the_file() {
     let folder = folder();
-    for name in ["ipfixprobe/dns.pcap", "ipfixprobe/mqtt.pcap", "ipfixprobe/vlan.pcap"] {
+    for name in ["ipfixprobe/dns.pcap", "ipfixprobe/rtsp.pcap", "ipfixprobe/vlan.pcap"] {
         let capture = plain(name);
         let spans = folder.path().join(name.replace('/', "-"));
         let port = format!("net_pcap0,rx_pcap={}", capture.path.display());

@@ -43,7 +43,7 @@ fn watch(veth: &Veth, device: &str, export: &[String]) -> Counts {
     let endpoint = probe.endpoint();
     let sent = veth.send(&files);
     let ledger = endpoint.ledger_with(sent);
-    assert_eq!(ledger["rx_packets"], sent, "more than was sent: {ledger:#}");
+    assert_eq!(ledger["rx_packets"], sent, "other than was sent: {ledger:#}");
     assert_eq!(ledger["balanced"], true, "{ledger:#}");
     let expected = Counts::of_captures(&traffic);
     assert_eq!(ledger["in_flows"], expected.packets(), "{ledger:#}");

@@ -52,7 +52,7 @@ impl FlowSpan {
         if span.span_id.len() != 8 || span.span_id.iter().all(|byte| *byte == 0) {
             return wrong(format!("span id {:?}", span.span_id));
         }
-        if span.start_time_unix_nano == 0 || span.start_time_unix_nano > span.end_time_unix_nano {
+        if span.start_time_unix_nano > span.end_time_unix_nano {
             return wrong(format!("from {} to {}", span.start_time_unix_nano, span.end_time_unix_nano));
         }
         // SPAN_KIND_INTERNAL
