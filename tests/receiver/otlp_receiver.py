@@ -80,16 +80,24 @@ def end_of(attributes, side):
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def sentence(span):
-    """A span in one line: who, with whom, how much each way, how it ended."""
+def row(span):
+    """A span in columns: who, with whom, how much each way, how long, how it ended."""
     at = {attribute.key: value(attribute.value) for attribute in span.attributes}
     arrow = "<-" if at["flow.initiator"] == "destination" else "->"
     state = at.get("flow.connection.state") or at.get("flow.icmp.type.name") or ""
     length = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
     there = f"{at['flow.packets.delta']} pkts {amount(at['flow.bytes.delta'])}"
     back = f"{at['flow.reverse.packets.delta']} pkts {amount(at['flow.reverse.bytes.delta'])}"
-    who = f"{end_of(at, 'source'):>24} {arrow} {end_of(at, 'destination'):<24}"
-    return f"{at['network.transport']:<6} {who} {there:>16} / {back:<16} {length:6.3f} s  {state} {at['flow.end_reason']}"
+    ends = end_of(at, "source"), arrow, end_of(at, "destination")
+    return at["network.transport"], *ends, there, back, f"{length:.3f} s", state, at["flow.end_reason"]
+
+
+def table(rows):
+    titles = ("", "source", "", "destination", "there", "back", "length", "state", "why it ended")
+    rows = [titles, *rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
+    for cells in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip()
 
 
 def in_full(span):
@@ -107,15 +115,16 @@ def packets(span):
 
 def report(receiver, show):
     spans = sorted(receiver.spans, key=packets, reverse=True)
-    print(f"{len(spans)} spans in {receiver.requests} requests, {sum(map(packets, spans))} packets")
+    print(f"{len(spans)} spans in {receiver.requests} request(s), {sum(map(packets, spans))} packets; none was refused"
+          if not receiver.refused else f"{len(receiver.refused)} spans were refused")
     kinds = {}
     for span in spans:
         kinds.setdefault(span.name, []).append(span)
     # The largest of each kind first, so that a few lines show them all.
     rows = [kind[place] for place in range(len(spans)) for kind in kinds.values() if place < len(kind)][:show]
-    for span in rows:
-        print(sentence(span))
     if rows:
+        print()
+        print("\n".join(table(map(row, rows))))
         print("\nThe first of them in full:\n")
         print("\n".join(in_full(rows[0])))
     for line in receiver.refused[:10]:
