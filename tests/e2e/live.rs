@@ -1,6 +1,10 @@
 //! Packets on a wire become spans in a receiver, through DPDK ports on the kernel's interfaces.
 
+use std::net::UdpSocket;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::support::{Capture, Counts, FlowSpan, Pcap, Receiver, Rotel, Tapspan, Veth, captures};
@@ -88,6 +92,57 @@ fn a_collector_others_wrote_takes_the_spans_over_grpc_and_over_http() {
     let expected = watch(&veth, "net_af_packet0,iface=IFACE", &export);
     by_grpc.spans_of(&expected);
     by_http.spans_of(&expected);
+}
+
+/// The kernel gives a packet socket the packets of every interface until it is bound to one.
+#[test]
+fn packets_of_other_interfaces_are_not_received() {
+    let Some(veth) = Veth::lay(1, MTU) else { return };
+    let chatter = [Chatter::start(), Chatter::start()];
+    let receiver = Receiver::start();
+    let port = format!("net_af_packet0,iface={}", veth.probe);
+    let probe = Tapspan::polling(["--port", &port, "--export", &format!("grpc://{}", receiver.address)]);
+    drop(chatter);
+    let traffic: Vec<_> = traffic().into_iter().take(2).collect();
+    let sent = veth.send(&traffic.iter().map(|capture| capture.path.as_path()).collect::<Vec<_>>());
+    let ledger = probe.endpoint().ledger_with(sent);
+    assert_eq!(ledger["rx_packets"], sent, "other than was sent: {ledger:#}");
+    probe.drain();
+    receiver.spans_of(&Counts::of_captures(&traffic));
+}
+
+/// Datagrams on the loopback interface, without a pause, until this goes.
+struct Chatter {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Chatter {
+    fn start() -> Chatter {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+        let itself = socket.local_addr().expect("it is bound");
+        let talk = move || {
+            while !stopped.load(Ordering::Relaxed) {
+                socket.send_to(b"not for the probe", itself).expect("loopback takes it");
+                std::thread::yield_now();
+            }
+        };
+        let thread =
+            std::thread::Builder::new().name("chatter".into()).spawn(talk).expect("a thread can be started");
+        Chatter { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Chatter {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It panics only where the machine has no loopback, and has said so.
+            let _ = thread.join();
+        }
+    }
 }
 
 #[test]
