@@ -32,24 +32,46 @@ temporary=$(mktemp -d "${TMPDIR:-/tmp}/tapspan-test.XXXXXX") || die "no temporar
 # Tests that give up their rights still have to get at it.
 chmod 755 "$temporary"
 reserved=0
+stage_group=''
 pages=/proc/sys/vm/nr_hugepages
 
+# 256 MiB for each test that runs at a time, so that none finds them gone after it looked; at most a quarter of what is
+# available.
 reserve_huge_pages() {
-    ((EUID == 0)) && [[ -w $pages ]] || return
-    local before after available
+    ((EUID == 0)) && [[ -w $pages ]] && grep -q '^Hugepagesize: *2048 kB' /proc/meminfo || return
+    local before after available wanted
     available=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
-    ((available > 4096)) || { note "less than 4 GiB of memory available: no huge pages reserved"; return; }
+    wanted=$((128 * $(nproc)))
+    ((wanted * 2 <= available / 4)) || { note "too little memory for huge pages: none reserved"; return; }
     before=$(<"$pages")
-    ((before >= 256)) && return
-    echo $((before + 256)) 2>/dev/null >"$pages" || return
+    ((before < wanted)) || return
+    echo "$wanted" 2>/dev/null >"$pages" || return
     after=$(<"$pages")
     reserved=$((after - before))
 }
 
+# A stage is a process group of its own: what it leaves running ends with it, and a signal ends it at once.
+run_stage() {
+    local code
+    set -m
+    "$1" &
+    stage_group=$!
+    set +m
+    wait "$stage_group"
+    code=$?
+    end_stage
+    return "$code"
+}
+
+end_stage() {
+    [[ -z $stage_group ]] || kill -KILL -- "-$stage_group" 2>/dev/null
+    stage_group=''
+}
+
 clean_up() {
-    local child name
+    local name
     trap - EXIT INT TERM
-    for child in $(jobs -p); do kill "$child" 2>/dev/null; done
+    end_stage
     if ((EUID == 0)) && command -v ip >/dev/null; then
         for name in $(ip -o link show 2>/dev/null | sed -n "s/^[0-9]*: \(t${tag}[^@:]*\).*/\1/p"); do
             ip link delete "$name" 2>/dev/null
@@ -115,7 +137,7 @@ names=() results=() failed=0
 for stage in "${stages[@]}"; do
     step "$stage"
     began=$SECONDS
-    if "stage_${stage//-/_}"; then
+    if run_stage "stage_${stage//-/_}"; then
         result="${green}ok${plain}    "
     else
         result="${red}FAILED${plain}"
