@@ -42,7 +42,10 @@ clean_up() {
         timeout 5 tail --pid="$pid" --follow /dev/null 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
     done
     [[ -z $wire ]] || ip link delete "${wire}p" 2>/dev/null || true
-    [[ -z $namespace ]] || ip netns delete "$namespace" 2>/dev/null || true
+    if [[ -n $namespace ]]; then
+        ip netns delete "$namespace" 2>/dev/null || true
+        unmount_netns
+    fi
     [[ -z $work ]] || rm -rf "$work"
 }
 trap clean_up EXIT

@@ -21,3 +21,13 @@ fi
 # Programs for the administrator, such as ip and tcpreplay, are not on every user's path.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
+
+# The first namespace with a name makes `ip` mount a folder onto itself, and the last one leaves that behind.
+netns_was_mounted=no
+! grep -q ' /run/netns ' /proc/mounts 2>/dev/null || netns_was_mounted=yes
+
+unmount_netns() {
+    [[ $netns_was_mounted == no && -z $(ip netns list 2>/dev/null) ]] || return 0
+    while grep -q ' /run/netns ' /proc/mounts; do umount /run/netns 2>/dev/null || return 0; done
+    rmdir /run/netns 2>/dev/null || true
+}

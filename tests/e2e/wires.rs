@@ -73,7 +73,8 @@ fn directions_on_two_wires_with_two_queues_each_are_one_record() {
         let probe = Tapspan::polling(flags);
         let sent = east.send(&[&split.there]) + west.send(&[&split.back]);
         assert_eq!(sent, split.packets);
-        probe.endpoint().ledger_with(sent);
+        let ledger = probe.endpoint().ledger_with(sent);
+        assert_eq!(ledger["rx_packets"], sent, "other than was sent: {ledger:#}");
         probe.drain();
         one_record_each(name, &split.expected, &receiver.spans_of(&split.expected));
     }

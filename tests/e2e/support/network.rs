@@ -110,7 +110,11 @@ fn obstacle() -> Option<String> {
             return Some(format!("no {program}: install {package}"));
         }
     }
-    (!is_root()).then(|| "virtual wires need root".to_owned())
+    if !is_root() {
+        return Some("virtual wires need root".to_owned());
+    }
+    let allowed = output("unshare", &["--net", "true"]).is_ok_and(|output| output.status.success());
+    (!allowed).then(|| "no network namespace can be made here".to_owned())
 }
 
 pub(crate) fn is_root() -> bool {
