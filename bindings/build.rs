@@ -11,7 +11,7 @@ const OLDEST_DPDK: &str = "22.11";
 const LIBRARIES: [&str; 5] = ["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal"];
 
 /// The functions the crate gives, beside all of the shim.
-const FUNCTIONS: [&str; 31] = [
+const FUNCTIONS: [&str; 32] = [
     "rte_dev_probe",
     "rte_eal_cleanup",
     "rte_eal_get_runtime_dir",
@@ -34,6 +34,7 @@ const FUNCTIONS: [&str; 31] = [
     "rte_eth_promiscuous_enable",
     "rte_eth_rx_queue_setup",
     "rte_eth_stats_get",
+    "rte_eth_stats_reset",
     "rte_eth_tx_queue_setup",
     "rte_mempool_avail_count",
     "rte_mempool_free",

@@ -107,6 +107,18 @@ impl PacketSockets {
         PacketSockets { fds: found, drops: AtomicU64::new(0) }
     }
 
+    /// Whether there are any, so that their rings may hold packets from before they were bound to their interface.
+    pub(super) fn are_there(&self) -> bool {
+        !self.fds.is_empty()
+    }
+
+    /// Forgets the drops so far.
+    pub(super) fn reset(&self) {
+        self.drops();
+        // Relaxed: a sum that nothing else depends on.
+        self.drops.store(0, Ordering::Relaxed);
+    }
+
     /// Packets dropped since the port was opened because a ring was full.
     pub(super) fn drops(&self) -> u64 {
         for fd in &self.fds {

@@ -9,9 +9,12 @@ use super::kernel::PacketSockets;
 use super::machine;
 use super::pool::Pool;
 use super::rss::RssState;
-use super::rx::RxQueue;
+use super::rx::{Burst, RxQueue};
 use super::setup;
 use super::tx::TxQueue;
+
+/// Bursts thrown away from each queue at start, at most: more than the ring of a packet socket holds.
+const DISCARD_BURSTS: usize = 1 << 12;
 
 /// How a port is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +164,9 @@ impl Port {
         let tx_taken = vec![false; usize::from(config.tx_queues)];
         let rx_taken = vec![false; usize::from(info.rx_queues)];
         let open = Arc::new(OpenPort { claimed, sockets });
+        if open.sockets.are_there() {
+            discard_waiting(&open, info.rx_queues);
+        }
         Ok(Port { open, info, rx_taken, tx_taken })
     }
 
@@ -212,6 +218,26 @@ impl Port {
     pub fn buffers_available(&self) -> u32 {
         self.open.pool().available()
     }
+}
+
+/// Empties the queues of a port over packet sockets and restarts its counters.
+///
+/// The driver makes its sockets for all interfaces, binds them some 30 ms later, and joins those of several queues later
+/// still: what their rings took in until then is other interfaces' traffic, or in every queue.
+fn discard_waiting(open: &Arc<OpenPort>, rx_queues: u16) {
+    let mut burst = Burst::new();
+    for queue in 0..rx_queues {
+        let mut receiver = RxQueue::new(Arc::clone(open), queue);
+        for _ in 0..DISCARD_BURSTS {
+            if receiver.burst(&mut burst) == 0 {
+                break;
+            }
+        }
+    }
+    burst.free();
+    open.sockets.reset();
+    // SAFETY: the port is open. A driver that cannot do it keeps its counters, which only makes them larger.
+    let _ = unsafe { dpdk_sys::rte_eth_stats_reset(open.id()) };
 }
 
 impl OpenPort {
