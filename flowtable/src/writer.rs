@@ -14,6 +14,7 @@ use crate::slot::{Hot, KeyWords, Meta, SlotId, own_copy, update};
 use crate::sync::{Arc, Ordering};
 use crate::table::{Handover, REGION_SLOTS, Shared, TableConfig, TableStats};
 use crate::tcp;
+use crate::time::Nanos;
 
 /// Packets worked through in one round of stages.
 pub const MAX_BURST: usize = 64;
@@ -29,6 +30,9 @@ pub struct Writer {
     free: Slab<u32>,
     free_len: usize,
     service_ports: Box<[u16]>,
+    /// No flow starts before this: the end of the latest one that ended, and a nanosecond. Time does not run backwards, and
+    /// no two flows of a key share their start.
+    floor: Nanos,
     staged: Box<[Staged; MAX_BURST]>,
 }
 
@@ -68,6 +72,7 @@ impl Writer {
             free,
             free_len: capacity,
             service_ports: config.service_ports.clone().into_boxed_slice(),
+            floor: Nanos(0),
             staged: Box::new([NOTHING_STAGED; MAX_BURST]),
             shared,
         })
@@ -118,6 +123,8 @@ impl Writer {
             let hot = &self.shared.hot[retire.slot.0 as usize];
             let unmoved = hot.version.load(Ordering::Relaxed) == retire.version;
             if unmoved && Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
+                let last_seen = Nanos(hot.last_seen.load(Ordering::Relaxed));
+                self.ended(last_seen);
                 self.release(retire.slot);
                 bump(&self.shared.tallies.freed);
             }
@@ -196,6 +203,7 @@ impl Writer {
     }
 
     fn open(&mut self, slot: SlotId, packet: &Packet, words: &KeyWords) {
+        let packet = &Packet { at: packet.at.max(self.floor), ..*packet };
         let at = slot.0 as usize;
         let (hot, track, cold) = (&self.shared.hot[at], &self.shared.track[at], &self.shared.cold[at]);
         let generation = Meta(hot.meta.load(Ordering::Relaxed)).generation().wrapping_add(1);
@@ -236,11 +244,17 @@ impl Writer {
     }
 
     /// Gives the Sweeper the last copy of a flow. The caller has made sure of room, and only the Writer fills it.
-    fn hand_over(&self, slot: SlotId, reason: EndReason) {
+    fn hand_over(&mut self, slot: SlotId, reason: EndReason) {
         let at = slot.0 as usize;
         let last = own_copy(&self.shared.hot[at], &self.shared.track[at], &self.shared.cold[at]);
+        self.ended(last.last_seen);
         let given = self.shared.handover.put(Handover { slot, reason, last });
         debug_assert!(given.is_ok(), "room was checked and there is one Writer");
+    }
+
+    /// Notes that a flow whose last packet came at `last_seen` has ended.
+    fn ended(&mut self, last_seen: Nanos) {
+        self.floor = self.floor.max(Nanos(last_seen.0.saturating_add(1)));
     }
 
     fn release(&mut self, slot: SlotId) {

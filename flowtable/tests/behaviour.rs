@@ -234,7 +234,7 @@ fn a_closed_five_tuple_used_again_is_a_new_flow() {
     assert_eq!(records.len(), 2);
     assert_eq!(records[0].end_reason, EndReason::EndOfFlowDetected);
     assert_eq!((records[0].to_destination.packets_total, records[0].to_source.packets_total), (2, 1));
-    assert_eq!(records[1].flow_start, Nanos(3 * MS));
+    assert_eq!(records[1].flow_start, Nanos(3 * MS), "its SYN");
     assert_eq!((records[1].number, records[1].to_destination.packets_total), (0, 1));
 }
 
@@ -284,6 +284,25 @@ fn time_never_runs_backwards() {
     bed.packet(udp(A, B, 30));
     let record = bed.flush(100)[0];
     assert!(record.start <= record.end);
+}
+
+#[test]
+fn two_flows_of_a_key_never_share_their_start() {
+    let mut bed = Bed::new(4);
+    bed.packet(udp(A, B, 100));
+    let first = bed.sweep(30_100)[0];
+    bed.packet(udp(A, B, 100));
+    let again = bed.flush(30_100)[0];
+    assert_eq!(first.flow_start, Nanos(100 * MS));
+    assert_eq!(again.flow_start, Nanos(100 * MS + 1), "not before the end of the one before");
+    assert_eq!((again.start, again.end), (again.flow_start, again.flow_start));
+
+    let mut bed = Bed::new(4);
+    bed.tcp(A, B, 7, S, 1, 0);
+    bed.tcp(B, A, 7, R | K, 0, 2);
+    bed.tcp(A, B, 7, S, 9, 0);
+    let starts: Vec<_> = bed.flush(7).iter().map(|r| r.flow_start).collect();
+    assert_eq!(starts, [Nanos(7 * MS), Nanos(7 * MS + 1)], "three packets of one burst, two connections");
 }
 
 #[test]
