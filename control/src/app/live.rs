@@ -8,16 +8,18 @@ use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use dataplane::clock::{Clock, Stopwatch, SystemClock};
-use dataplane::dpdk::{self, DeviceSpec, Eal, EalOptions, LogLevel, MemoryMode, Port, RssState, machine};
+use dataplane::dpdk::{self, DeviceSpec, Eal, EalOptions, MemoryMode, Port, RssState, machine};
 use dataplane::intake::Intake;
 use dataplane::ledger::CountersWriter;
+use dataplane::source::capture::CaptureReader;
 use dataplane::source::port::PortSource;
+use dataplane::wire::LinkType;
 use dataplane::worker::Worker;
 use flowtable::{PortId, Sweeper, duration_ns, table};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::cores::{self, Cores};
 use super::outlet::{Outlet, WhenFull};
@@ -25,7 +27,7 @@ use super::plane::{NamedPort, Plane, WorkerView};
 use super::replay::{parse_options, table_config};
 use super::signals::Signals;
 use super::sweep::SweepControl;
-use super::{AppError, DEFAULT_EXPORT, random, report, spans, threads};
+use super::{AppError, DEFAULT_EXPORT, dpdk_log, random, report, spans, threads};
 use crate::config::{Listen, PortConfig, Settings};
 use crate::export::ExportSettings;
 use crate::http::model::{Memory, Phase, WorkerQueue};
@@ -33,8 +35,6 @@ use crate::http::{self, ControlPlane};
 use crate::span::Interface;
 use crate::stitch::{StitchConfig, Stitcher};
 
-/// EAL warns of each size of huge pages the machine could have and has not.
-const HARMLESS: &str = "EAL: No free ";
 /// DPDK's own structures, and the packet buffers of a queue with 2,048 descriptors and jumbo frames.
 const MEMORY_MIB_BASE: u32 = 64;
 const MEMORY_MIB_PER_QUEUE: u32 = 64;
@@ -65,6 +65,7 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, AppError> {
     let mut live = Live::start(settings, &eal, &cores, &destinations)?;
     let (events, received) = unbounded();
     let serving = serve(runtime, listener, Arc::clone(&live.plane), events.clone())?;
+    dpdk_log::release();
     live.start_workers(&eal, &events)?;
     info!("polling on cores {:?}; Ctrl-C drains and stops", cores.workers);
     let why = wait(&received);
@@ -88,13 +89,7 @@ fn wait(events: &Receiver<Event>) -> Result<(), AppError> {
 }
 
 pub(super) fn start_eal(settings: &Settings, cores: &Cores) -> Result<Eal, AppError> {
-    dpdk::set_log_sink(|level, line| match level {
-        LogLevel::Error => error!(target: "dpdk", "{line}"),
-        LogLevel::Warning if line.starts_with(HARMLESS) => debug!(target: "dpdk", "{line}"),
-        LogLevel::Warning => warn!(target: "dpdk", "{line}"),
-        LogLevel::Notice => info!(target: "dpdk", "{line}"),
-        LogLevel::Info | LogLevel::Debug => debug!(target: "dpdk", "{line}"),
-    });
+    dpdk_log::start();
     let devices = devices(settings)?;
     #[expect(
         clippy::cast_possible_truncation,
@@ -269,7 +264,7 @@ impl Live {
         for worker in self.workers {
             whole &= worker.join().is_ok();
         }
-        let grace = spans::grace(&settings.export);
+        let grace = settings.export.shutdown_grace;
         self.sweep.stop(grace);
         whole &= self.sweeping.join().is_ok();
         self.exporter.shutdown(grace);
@@ -312,11 +307,31 @@ fn poll_on(
 fn open_ports(settings: &Settings, eal: &Eal, cores: &Cores) -> Result<Vec<NamedPort>, AppError> {
     let mut ports = Vec::with_capacity(settings.port.len());
     for (config, device) in settings.port.iter().zip(devices(settings)?) {
+        refuse_other_links(&device)?;
         let port = Port::open(eal, &device, &port_config(config, cores))?;
         describe(&config.name, &port);
         ports.push(NamedPort { name: config.name.clone(), device: config.device.clone(), port });
     }
     Ok(ports)
+}
+
+/// Ports carry Ethernet; a capture of anything else behind `net_pcap` would be misread.
+fn refuse_other_links(device: &DeviceSpec) -> Result<(), AppError> {
+    let files = device.arguments().split(',').filter_map(|argument| argument.strip_prefix("rx_pcap="));
+    for file in files {
+        // A file that cannot be read is the driver's to refuse.
+        let first =
+            CaptureReader::open(file).and_then(|mut reader| Ok(reader.next()?.map(|frame| frame.link)));
+        if let Ok(Some(link)) = first
+            && link != LinkType::Ethernet
+        {
+            let advice = "a port takes Ethernet only; read it with tapspan replay";
+            return Err(AppError::Failed(format!(
+                "device {device}: {file} is a capture of {link:?}: {advice}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A queue for each worker.

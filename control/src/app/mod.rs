@@ -3,6 +3,8 @@
 mod check;
 #[cfg(feature = "dpdk")]
 mod cores;
+#[cfg(feature = "dpdk")]
+mod dpdk_log;
 mod error;
 #[cfg(feature = "dpdk")]
 mod live;
@@ -19,6 +21,7 @@ mod signals;
 mod spans;
 #[cfg(feature = "dpdk")]
 mod sweep;
+#[cfg(feature = "dpdk")]
 mod threads;
 
 use std::env;

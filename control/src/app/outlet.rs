@@ -1,9 +1,8 @@
 //! Where cut records leave the control thread: gathered into chunks and offered to the exporter, and counted on the way.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use flowtable::{FlowRecord, Nanos, RecordSink, Timeouts};
+use flowtable::{FlowRecord, Nanos, RecordSink};
 
 use crate::export::{DestinationLedger, ExportHandle};
 use crate::stitch::Stitcher;
@@ -15,11 +14,13 @@ const CHUNK_RECORDS: usize = 512;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum WhenFull {
     /// Drop and count: the sweep never waits.
+    #[cfg(feature = "dpdk")]
     Drop,
     /// Wait: a replay loses nothing.
     Wait,
     /// Wait for so long, then drop and count: the shutdown.
-    WaitFor(Duration),
+    #[cfg(feature = "dpdk")]
+    WaitFor(std::time::Duration),
 }
 
 /// The books of cut records, read and written as one with those of the exporter.
@@ -54,6 +55,7 @@ impl Outlet {
     }
 
     /// Joins the halves of conversations that land on different workers.
+    #[cfg(feature = "dpdk")]
     pub(super) fn stitch(&mut self, stitcher: Stitcher) {
         self.stitcher = Some(stitcher);
     }
@@ -63,6 +65,7 @@ impl Outlet {
     }
 
     /// From now on.
+    #[cfg(feature = "dpdk")]
     pub(super) fn when_full(&mut self, when_full: WhenFull) {
         self.gate.when_full = when_full;
     }
@@ -73,13 +76,15 @@ impl Outlet {
     }
 
     /// Before a sweep that goes by `timeouts`.
-    pub(super) fn begin_sweep(&mut self, timeouts: &Timeouts) {
+    #[cfg(feature = "dpdk")]
+    pub(super) fn begin_sweep(&mut self, timeouts: &flowtable::Timeouts) {
         if let Some(stitcher) = &mut self.stitcher {
             stitcher.set_timeouts(*timeouts);
         }
     }
 
     /// After a sweep of all tables at `now`.
+    #[cfg(feature = "dpdk")]
     pub(super) fn end_sweep(&mut self, now: Nanos) {
         if let Some(stitcher) = &mut self.stitcher {
             stitcher.expire(now, &mut self.gate);
@@ -129,8 +134,10 @@ impl Gate {
         let mut cut = self.books.lock();
         *cut += chunk.len() as u64;
         match self.when_full {
+            #[cfg(feature = "dpdk")]
             WhenFull::Drop => self.books.export.offer(chunk),
             WhenFull::Wait => self.books.export.offer_blocking(chunk),
+            #[cfg(feature = "dpdk")]
             WhenFull::WaitFor(limit) => self.books.export.offer_within(chunk, limit),
         }
     }

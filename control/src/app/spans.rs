@@ -2,7 +2,6 @@
 
 use std::env;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use flowtable::FlowRecord;
@@ -115,11 +114,6 @@ pub(super) fn start_exporter(
 /// Whether standard output carries spans, so that reports have to go elsewhere.
 pub(super) fn uses_stdout(destinations: &[ExportSettings]) -> bool {
     destinations.iter().any(|settings| matches!(settings.endpoint, export::Endpoint::Stdout))
-}
-
-/// How long the end of the program waits for what is still queued.
-pub(super) fn grace(config: &ExportConfig) -> Duration {
-    config.shutdown_grace
 }
 
 struct Encoder(SpanEncoder);
