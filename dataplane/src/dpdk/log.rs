@@ -78,9 +78,17 @@ pub(super) fn mark() -> Mark {
     Mark(recent().seen)
 }
 
-/// The first error since `mark`, which is the cause: those after it are its consequences, as are EAL's last words.
+/// Behind it libbpf gives the kernel's own words for why an XDP program was refused, as a warning.
+const KERNELS_WORDS: &str = "Kernel error message: ";
+
+/// What the kernel said since `mark`; else the first error, which is the cause: those after it are its consequences, as
+/// are EAL's last words.
 pub(super) fn cause_since(mark: Mark) -> Option<String> {
     let recent = recent();
+    let kernels_words = recent.since(mark).find_map(|(_, line)| line.split_once(KERNELS_WORDS));
+    if let Some((_, words)) = kernels_words {
+        return Some(words.to_owned());
+    }
     let errors = recent.since(mark).filter(|(level, _)| *level == LogLevel::Error).map(|(_, line)| line);
     let last_words = |line: &&String| line.contains("FATAL:") || line.contains("Invalid 'command line'");
     let (consequences, causes): (Vec<_>, Vec<_>) = errors.partition(last_words);
@@ -170,6 +178,8 @@ mod tests {
         accept(LogLevel::Error, "cause");
         accept(LogLevel::Error, "consequence");
         assert_eq!(cause_since(start).as_deref(), Some("cause"));
+        accept(LogLevel::Warning, "libbpf: Kernel error message: veth: Peer MTU is too large to set XDP");
+        assert_eq!(cause_since(start).as_deref(), Some("veth: Peer MTU is too large to set XDP"));
         for _ in 0..2 * LINES_KEPT {
             accept(LogLevel::Info, "noise");
         }

@@ -36,7 +36,7 @@ pub(super) static ATTRIBUTES: [Attribute; 21] = [
     Attribute::long(
         "network.interface.index",
         Level::Recommended,
-        "Index the kernel gives the interface the first packet came in on.",
+        "Index of the interface the first packet came in on: the kernel's, or DPDK's port number where the kernel has none.",
         |view| view.interface()?.index.map(i64::from),
     ),
     Attribute::text(
