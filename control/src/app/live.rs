@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use dataplane::clock::{Clock, Stopwatch, SystemClock};
@@ -264,10 +265,10 @@ impl Live {
         for worker in self.workers {
             whole &= worker.join().is_ok();
         }
-        let grace = settings.export.shutdown_grace;
-        self.sweep.stop(grace);
+        let (drain, grace) = (Stopwatch::start(), settings.export.shutdown_grace);
+        self.sweep.stop(drain, grace);
         whole &= self.sweeping.join().is_ok();
-        self.exporter.shutdown(grace);
+        self.exporter.shutdown(grace.saturating_sub(Duration::from_nanos(drain.elapsed_ns())));
         report::print(&self.plane.ledger().to_string(), spans::uses_stdout(destinations));
         if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(feature = "dpdk")]
+use dataplane::clock::Stopwatch;
 use flowtable::{FlowRecord, Nanos, RecordSink};
 
 use crate::export::{DestinationLedger, ExportHandle};
@@ -18,9 +20,10 @@ pub(super) enum WhenFull {
     Drop,
     /// Wait: a replay loses nothing.
     Wait,
-    /// Wait for so long, then drop and count: the shutdown.
+    /// Wait, but for all records together no longer than this from the stopwatch's start on; then drop and count: the
+    /// shutdown.
     #[cfg(feature = "dpdk")]
-    WaitFor(std::time::Duration),
+    WaitWithin(Stopwatch, std::time::Duration),
 }
 
 /// The books of cut records, read and written as one with those of the exporter.
@@ -138,7 +141,10 @@ impl Gate {
             WhenFull::Drop => self.books.export.offer(chunk),
             WhenFull::Wait => self.books.export.offer_blocking(chunk),
             #[cfg(feature = "dpdk")]
-            WhenFull::WaitFor(limit) => self.books.export.offer_within(chunk, limit),
+            WhenFull::WaitWithin(since, limit) => {
+                let passed = std::time::Duration::from_nanos(since.elapsed_ns());
+                self.books.export.offer_within(chunk, limit.saturating_sub(passed));
+            }
         }
     }
 }

@@ -26,8 +26,8 @@ const NS_PER_MS: u64 = 1_000_000;
 enum Command {
     /// Cut records of all live flows, and say how many.
     Flush(Sender<u64>),
-    /// Cut everything one last time, waiting for room so long, and end.
-    Stop(Duration),
+    /// Cut everything one last time and end, waiting for room until so long after the stopwatch's start.
+    Stop(Stopwatch, Duration),
 }
 
 /// What other threads know and want of the sweep.
@@ -88,10 +88,10 @@ impl SweepControl {
         records.recv_timeout(patience).ok()
     }
 
-    /// Asks for the last sweep.
-    pub(super) fn stop(&self, grace: Duration) {
+    /// Asks for the last sweep, which waits for the exporter until `grace` after `since`.
+    pub(super) fn stop(&self, since: Stopwatch, grace: Duration) {
         // Only fails where the thread has ended already.
-        let _ = self.commands.send(Command::Stop(grace));
+        let _ = self.commands.send(Command::Stop(since, grace));
     }
 
     /// How long sweeps took so far.
@@ -146,8 +146,8 @@ impl Sweep {
                     // Whoever asked may have given up waiting.
                     let _ = done.send(self.flush());
                 }
-                Ok(Command::Stop(grace)) => {
-                    self.outlet.when_full(WhenFull::WaitFor(grace));
+                Ok(Command::Stop(since, grace)) => {
+                    self.outlet.when_full(WhenFull::WaitWithin(since, grace));
                     self.sweep();
                     self.flush();
                     self.outlet.finish();
