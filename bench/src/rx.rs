@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use dataplane::clock::{Clock, Stopwatch, SystemClock};
+use dataplane::clock::{Clock, Stopwatch, UtcClock};
 use dataplane::dpdk::Eal;
 use dataplane::intake::Intake;
 use dataplane::ledger::{CountersWriter, WorkerCounters, WorkerFigures};
@@ -116,8 +116,11 @@ pub fn measure(
     let (counters, figures) = CountersWriter::new();
     let worker =
         Worker { sources: vec![source], writer, counters, intake: Intake::new(ParseOptions::default()) };
-    let bench = Bench { worker, stop: &stop, flows, steady: frames::at_random(flows) };
-    let mut control = Control { orders, results, stop: &stop, sweeper, sweeps_ms: Vec::new(), sink: Sink(0) };
+    let clock = UtcClock::start();
+    let steady = frames::at_random(flows);
+    let bench = Bench { worker, clock: clock.clone(), stop: &stop, flows, steady };
+    let mut control =
+        Control { orders, results, stop: &stop, sweeper, clock, sweeps_ms: Vec::new(), sink: Sink(0) };
 
     std::thread::scope(|scope| {
         let run = move || -> anyhow::Result<(StampedSource, Arc<WorkerCounters>)> {
@@ -145,6 +148,7 @@ struct Control<'a> {
     results: Receiver<Slice>,
     stop: &'a AtomicBool,
     sweeper: Sweeper,
+    clock: UtcClock,
     sweeps_ms: Vec<f64>,
     sink: Sink,
 }
@@ -214,7 +218,7 @@ impl Control<'_> {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     fn sweep(&mut self) {
         let watch = Stopwatch::start();
-        self.sweeper.sweep(SystemClock.now(), &Timeouts::default(), &mut self.sink);
+        self.sweeper.sweep(self.clock.now(), &Timeouts::default(), &mut self.sink);
         self.sweeps_ms.push(watch.elapsed_ns() as f64 / 1e6);
     }
 }
@@ -222,6 +226,7 @@ impl Control<'_> {
 /// The worker's thread.
 struct Bench<'a> {
     worker: Worker<StampedSource>,
+    clock: UtcClock,
     stop: &'a AtomicBool,
     flows: u32,
     steady: Vec<Stamp>,
@@ -247,7 +252,7 @@ impl Bench<'_> {
                 Order::Parse => self.timed(|bench| parse_headers(&mut bench.worker.sources[0], bench.stop)),
                 Order::Work => self.timed(|bench| {
                     let before = steady.read().packets;
-                    bench.worker.run(&SystemClock, bench.stop);
+                    bench.worker.run(&bench.clock, bench.stop);
                     steady.read().packets - before
                 }),
             };
@@ -281,7 +286,7 @@ impl Bench<'_> {
     fn one_round(&mut self) -> u64 {
         let polls = self.worker.sources[0].polls_a_round();
         for _ in 0..polls {
-            self.worker.poll(&SystemClock);
+            self.worker.poll(&self.clock);
         }
         (polls * flowtable::MAX_BURST) as u64
     }

@@ -1,5 +1,9 @@
 //! The one place of the dataplane that reads clocks. Read once or twice a burst, never for a packet.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
 use flowtable::Nanos;
 
 /// Where the worker takes the time of a burst from.
@@ -8,18 +12,50 @@ pub trait Clock {
     fn now(&self) -> Nanos;
 }
 
-/// The kernel's UTC clock. On Linux a read of the TSC through the vDSO, calibrated to UTC by the kernel: no system call.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
+/// UTC that never runs backwards, one for all threads: the kernel's monotonic clock, set to UTC at start. On Linux a read
+/// of the TSC through the vDSO, calibrated by the kernel: no system call.
+///
+/// Were it to follow UTC where that is set back, idle and active timeouts would stand still for as long.
+#[derive(Clone, Debug)]
+pub struct UtcClock {
+    base: Instant,
+    /// UTC at `base`, ns since the epoch; only ever grows. Relaxed: a figure of its own, seen now or a moment later.
+    utc_at_base: Arc<AtomicU64>,
+}
 
-impl Clock for SystemClock {
+impl UtcClock {
+    /// A clock set to UTC now.
+    pub fn start() -> UtcClock {
+        UtcClock { base: instant(), utc_at_base: Arc::new(AtomicU64::new(utc_ns())) }
+    }
+
+    /// Follows UTC where it was set forward. Gives how far it was set back instead, in ns; 0 where it was not.
+    pub fn follow_utc(&self) -> u64 {
+        // In this order a pause between the two reads cannot set the clock ahead.
+        let utc = utc_ns();
+        let wanted = utc.saturating_sub(flowtable::duration_ns(self.base.elapsed()));
+        let current = self.utc_at_base.fetch_max(wanted, Ordering::Relaxed);
+        current.saturating_sub(wanted)
+    }
+}
+
+impl Clock for UtcClock {
     #[inline]
     fn now(&self) -> Nanos {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock's home")]
-        let now = std::time::SystemTime::now();
-        let since_epoch = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Nanos(flowtable::duration_ns(since_epoch))
+        let passed = flowtable::duration_ns(self.base.elapsed());
+        Nanos(self.utc_at_base.load(Ordering::Relaxed).saturating_add(passed))
     }
+}
+
+fn utc_ns() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock's home")]
+    let now = std::time::SystemTime::now();
+    flowtable::duration_ns(now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default())
+}
+
+fn instant() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock's home")]
+    Instant::now()
 }
 
 /// A clock somebody else moves: the capture's own time in a replay, or a test's.
@@ -34,20 +70,36 @@ impl Clock for ManualClock {
 
 /// Monotonic time for measuring durations.
 #[derive(Clone, Copy, Debug)]
-pub struct Stopwatch(std::time::Instant);
+pub struct Stopwatch(Instant);
 
 impl Stopwatch {
     /// Starts now.
     #[inline]
     pub fn start() -> Stopwatch {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock's home")]
-        let now = std::time::Instant::now();
-        Stopwatch(now)
+        Stopwatch(instant())
     }
 
     /// Nanoseconds since the start.
     #[inline]
     pub fn elapsed_ns(&self) -> u64 {
         flowtable::duration_ns(self.0.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_behind_utc_is_set_forward_and_one_ahead_goes_on() {
+        const HOUR_NS: u64 = 3_600_000_000_000;
+        let clock = UtcClock::start();
+        clock.utc_at_base.fetch_sub(HOUR_NS, Ordering::Relaxed);
+        assert_eq!(clock.follow_utc(), 0);
+        assert!(clock.now().0.abs_diff(utc_ns()) < HOUR_NS / 2);
+        clock.utc_at_base.fetch_add(HOUR_NS, Ordering::Relaxed);
+        let before = clock.now();
+        assert!(clock.follow_utc().abs_diff(HOUR_NS) < HOUR_NS / 2);
+        assert!(clock.now() >= before);
     }
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use dataplane::clock::{Clock, Stopwatch, SystemClock};
+use dataplane::clock::{Clock, Stopwatch, UtcClock};
 use dataplane::dpdk::{self, DeviceSpec, Eal, EalOptions, MemoryMode, Port, RssState, machine};
 use dataplane::intake::Intake;
 use dataplane::ledger::CountersWriter;
@@ -222,11 +222,19 @@ impl Live {
         }
         let counters = views.iter().map(|view| Arc::clone(&view.counters)).collect();
         let timeouts = settings.flow.timeouts();
-        let (sweep, sweeper) =
-            SweepControl::new(sweepers, counters, outlet, timeouts, settings.flow.sweep_interval);
+        let clock = UtcClock::start();
+        let (sweep, sweeper) = SweepControl::new(
+            sweepers,
+            counters,
+            clock.clone(),
+            outlet,
+            timeouts,
+            settings.flow.sweep_interval,
+        );
         let sweeping = threads::spawn("tapspan-sweep".into(), move || sweeper.run())?;
         let plane = Arc::new(Plane {
-            started: SystemClock.now(),
+            started: clock.now(),
+            clock: clock.clone(),
             uptime: Stopwatch::start(),
             phase: AtomicU8::new(Phase::Starting as u8),
             memory: memory(eal, table_bytes),
@@ -246,6 +254,7 @@ impl Live {
             let body = poll_on(
                 core,
                 worker,
+                self.plane.clock.clone(),
                 Arc::clone(eal),
                 Arc::clone(&self.stop),
                 WorkerEnd(number, events.clone()),
@@ -287,6 +296,7 @@ impl Drop for WorkerEnd {
 fn poll_on(
     core: u16,
     mut worker: Worker<PortSource>,
+    clock: UtcClock,
     eal: Arc<Eal>,
     stop: Arc<AtomicBool>,
     end: WorkerEnd,
@@ -300,7 +310,7 @@ fn poll_on(
         if let Err(failure) = &registered {
             warn!("{failure}; packet buffers of this worker are not cached");
         }
-        worker.run(&SystemClock, &stop);
+        worker.run(&clock, &stop);
         worker
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use dataplane::clock::{Clock, Stopwatch, SystemClock};
+use dataplane::clock::{Clock, Stopwatch, UtcClock};
 use dataplane::dpdk::{Eal, Port, Promiscuous, RssState};
 use dataplane::ledger::{WorkerCounters, WorkerFigures};
 use flowtable::{Nanos, Observer};
@@ -45,6 +45,7 @@ pub(super) struct WorkerView {
 
 /// Everything the endpoint tells.
 pub(super) struct Plane {
+    pub(super) clock: UtcClock,
     pub(super) started: Nanos,
     pub(super) uptime: Stopwatch,
     pub(super) phase: AtomicU8,
@@ -119,7 +120,7 @@ impl ControlPlane for Plane {
     }
 
     fn flows(&self, query: &FlowQuery) -> Result<FlowList, Refusal> {
-        Ok(live_flows::list(self.workers.iter().map(|worker| &worker.observer), query, SystemClock.now()))
+        Ok(live_flows::list(self.workers.iter().map(|worker| &worker.observer), query, self.clock.now()))
     }
 
     fn latency(&self) -> Latency {

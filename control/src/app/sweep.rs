@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use dataplane::clock::{Clock, Stopwatch, SystemClock};
+use dataplane::clock::{Clock, Stopwatch, UtcClock};
 use dataplane::ledger::WorkerCounters;
 use flowtable::{Sweeper, Timeouts};
 use hdrhistogram::Histogram;
+use tracing::warn;
 
 use super::outlet::{Outlet, WhenFull};
 
@@ -22,6 +23,8 @@ const COMMANDS: usize = 16;
 const LATE_INTERVALS: u32 = 10;
 const LATE_LEAST: Duration = Duration::from_secs(5);
 const NS_PER_MS: u64 = 1_000_000;
+/// How far the machine's clock has to be set back for a word about it.
+const SET_BACK_LEAST: Duration = Duration::from_secs(1);
 
 enum Command {
     /// Cut records of all live flows, and say how many.
@@ -49,6 +52,7 @@ impl SweepControl {
     pub(super) fn new(
         sweepers: Vec<Sweeper>,
         counters: Vec<Arc<WorkerCounters>>,
+        clock: UtcClock,
         outlet: Outlet,
         timeouts: Timeouts,
         interval: Duration,
@@ -65,7 +69,16 @@ impl SweepControl {
             interval,
             packets_per_second: AtomicU64::new(0),
         });
-        let sweep = Sweep { sweepers, counters, outlet, commands: received, control: Arc::clone(&control) };
+        let control_of_sweep = Arc::clone(&control);
+        let sweep = Sweep {
+            sweepers,
+            counters,
+            clock,
+            set_back: false,
+            outlet,
+            commands: received,
+            control: control_of_sweep,
+        };
         (control, sweep)
     }
 
@@ -128,6 +141,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Sweep {
     sweepers: Vec<Sweeper>,
     counters: Vec<Arc<WorkerCounters>>,
+    clock: UtcClock,
+    /// UTC is behind the clock, and the operator knows.
+    set_back: bool,
     outlet: Outlet,
     commands: Receiver<Command>,
     control: Arc<SweepControl>,
@@ -166,7 +182,8 @@ impl Sweep {
 
     fn sweep(&mut self) {
         let watch = Stopwatch::start();
-        let (now, timeouts) = (SystemClock.now(), self.control.timeouts());
+        self.follow_utc();
+        let (now, timeouts) = (self.clock.now(), self.control.timeouts());
         self.outlet.begin_sweep(&timeouts);
         for (worker, sweeper) in (0..).zip(&mut self.sweepers) {
             sweeper.sweep(now, &timeouts, &mut self.outlet.of(worker, now));
@@ -177,8 +194,19 @@ impl Sweep {
         self.control.swept_ns.store(self.control.started.elapsed_ns(), Ordering::Relaxed);
     }
 
+    fn follow_utc(&mut self) {
+        let behind = Duration::from_nanos(self.clock.follow_utc());
+        let set_back = behind >= SET_BACK_LEAST;
+        if set_back && !self.set_back {
+            warn!(
+                "the machine's clock was set back by {behind:?}; times in spans go on as before until the next start"
+            );
+        }
+        self.set_back = set_back;
+    }
+
     fn flush(&mut self) -> u64 {
-        let now = SystemClock.now();
+        let now = self.clock.now();
         let mut cut = 0;
         for (worker, sweeper) in (0..).zip(&mut self.sweepers) {
             cut += sweeper.flush(now, &mut self.outlet.of(worker, now)).records;
@@ -188,7 +216,7 @@ impl Sweep {
     }
 
     fn drain(&mut self) {
-        let now = SystemClock.now();
+        let now = self.clock.now();
         for (worker, sweeper) in (0..).zip(&mut self.sweepers) {
             if sweeper.has_handovers() {
                 sweeper.drain_handovers(&mut self.outlet.of(worker, now));
