@@ -4,7 +4,9 @@
 //! the flow table's slots.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flowtable::Version;
 
 use crate::histogram::Histogram;
 use crate::reason::{Anomaly, Reason};
@@ -116,7 +118,7 @@ impl WorkerFigures {
 /// Counters a worker shares with whoever reports them.
 #[derive(Debug)]
 pub struct WorkerCounters {
-    version: AtomicU32,
+    version: Version,
     packets: AtomicU64,
     bytes: AtomicU64,
     in_flows: AtomicU64,
@@ -131,7 +133,7 @@ pub struct WorkerCounters {
 impl Default for WorkerCounters {
     fn default() -> Self {
         WorkerCounters {
-            version: AtomicU32::new(0),
+            version: Version::default(),
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             in_flows: AtomicU64::new(0),
@@ -147,24 +149,18 @@ impl Default for WorkerCounters {
 impl WorkerCounters {
     /// The figures of one moment. Waits for at most the end of one update, some nanoseconds.
     pub fn read(&self) -> WorkerFigures {
+        let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
         loop {
-            // Acquire: pairs with the Release store that ends an update.
-            let version = self.version.load(Ordering::Acquire);
-            if version & 1 == 0 {
-                let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
-                let figures = WorkerFigures {
-                    packets: word(&self.packets),
-                    bytes: word(&self.bytes),
-                    in_flows: word(&self.in_flows),
-                    bursts: word(&self.bursts),
-                    not_in_flows: std::array::from_fn(|i| word(&self.not_in_flows[i])),
-                    anomalies: std::array::from_fn(|i| word(&self.anomalies[i])),
-                };
-                // Pairs with the writer's fence: a word of a later update would bring a newer version into sight.
-                fence(Ordering::Acquire);
-                if self.version.load(Ordering::Relaxed) == version {
-                    return figures;
-                }
+            let figures = self.version.read(|| WorkerFigures {
+                packets: word(&self.packets),
+                bytes: word(&self.bytes),
+                in_flows: word(&self.in_flows),
+                bursts: word(&self.bursts),
+                not_in_flows: std::array::from_fn(|i| word(&self.not_in_flows[i])),
+                anomalies: std::array::from_fn(|i| word(&self.anomalies[i])),
+            });
+            if let Some((figures, _)) = figures {
+                return figures;
             }
             std::hint::spin_loop();
         }
@@ -191,24 +187,20 @@ impl CountersWriter {
     #[inline]
     pub fn add(&mut self, tally: &Tally) {
         let counters = &*self.0;
-        let version = counters.version.load(Ordering::Relaxed);
-        counters.version.store(version.wrapping_add(1), Ordering::Relaxed);
-        // Pairs with the reader's Acquire fence: whoever sees a store below also sees the odd version.
-        fence(Ordering::Release);
-        bump(&counters.packets, tally.packets);
-        bump(&counters.bytes, tally.bytes);
-        bump(&counters.in_flows, tally.in_flows);
-        bump(&counters.bursts, 1);
-        if tally.marked {
-            for (sum, more) in counters.not_in_flows.iter().zip(tally.not_in_flows) {
-                bump(sum, u64::from(more));
+        counters.version.update(|| {
+            bump(&counters.packets, tally.packets);
+            bump(&counters.bytes, tally.bytes);
+            bump(&counters.in_flows, tally.in_flows);
+            bump(&counters.bursts, 1);
+            if tally.marked {
+                for (sum, more) in counters.not_in_flows.iter().zip(tally.not_in_flows) {
+                    bump(sum, u64::from(more));
+                }
+                for (sum, more) in counters.anomalies.iter().zip(tally.anomalies) {
+                    bump(sum, u64::from(more));
+                }
             }
-            for (sum, more) in counters.anomalies.iter().zip(tally.anomalies) {
-                bump(sum, u64::from(more));
-            }
-        }
-        // Release: pairs with the reader's Acquire load.
-        counters.version.store(version.wrapping_add(2), Ordering::Release);
+        });
     }
 
     /// Notes how long a burst took, in ns.

@@ -5,9 +5,10 @@
 
 use crate::key::{Direction, Family, FlowKey, protocol};
 use crate::packet::{FirstPacket, Packet, PortId};
-use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::tcp::TcpState;
 use crate::time::Nanos;
+use crate::version::Version;
 
 /// The place of a flow in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) struct SlotId(pub(crate) u32);
 #[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct Hot {
-    pub(crate) version: AtomicU32,
+    pub(crate) version: Version,
     pub(crate) meta: AtomicU32,
     pub(crate) last_seen: AtomicU64,
     /// Packets by canonical direction.
@@ -293,11 +294,12 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    fn read(version: u32, hot: &Hot, track: &Track, cold: &Cold) -> Snapshot {
+    /// The words as they are; of one moment only inside [`Version::read`], which also tells the version.
+    fn read(hot: &Hot, track: &Track, cold: &Cold) -> Snapshot {
         let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
         let ports = word(&hot.key[1]);
         Snapshot {
-            version,
+            version: 0,
             meta: Meta(hot.meta.load(Ordering::Relaxed)),
             key: cold.key(ports),
             first: cold.first_packet(),
@@ -325,16 +327,8 @@ const SNAPSHOT_ATTEMPTS: usize = 2;
 /// A consistent copy of the slot, or `None` when the Writer kept changing it.
 pub(crate) fn snapshot(hot: &Hot, track: &Track, cold: &Cold) -> Option<Snapshot> {
     for _ in 0..SNAPSHOT_ATTEMPTS {
-        // Acquire: pairs with the Release store that ends an update, so the words read are at least that update's.
-        let version = hot.version.load(Ordering::Acquire);
-        if version & 1 == 0 {
-            let copy = Snapshot::read(version, hot, track, cold);
-            // Pairs with the Writer's fence after the odd version: had a word come from a later update, the load below
-            // would see a newer version.
-            fence(Ordering::Acquire);
-            if hot.version.load(Ordering::Relaxed) == version {
-                return Some(copy);
-            }
+        if let Some((copy, version)) = hot.version.read(|| Snapshot::read(hot, track, cold)) {
+            return Some(Snapshot { version, ..copy });
         }
         std::hint::spin_loop();
     }
@@ -343,20 +337,7 @@ pub(crate) fn snapshot(hot: &Hot, track: &Track, cold: &Cold) -> Option<Snapshot
 
 /// The Writer's own copy: nobody else writes, so no version is needed.
 pub(crate) fn own_copy(hot: &Hot, track: &Track, cold: &Cold) -> Snapshot {
-    Snapshot::read(hot.version.load(Ordering::Relaxed), hot, track, cold)
-}
-
-/// Brackets an update of the slot so that readers never see half of it.
-#[inline]
-pub(crate) fn update<R>(hot: &Hot, write: impl FnOnce() -> R) -> R {
-    let version = hot.version.load(Ordering::Relaxed);
-    hot.version.store(version.wrapping_add(1), Ordering::Relaxed);
-    // Pairs with the reader's Acquire fence: a reader that sees a store below also sees the odd version.
-    fence(Ordering::Release);
-    let result = write();
-    // Release: pairs with the reader's Acquire load of the version; everything above is visible with it.
-    hot.version.store(version.wrapping_add(2), Ordering::Release);
-    result
+    Snapshot { version: hot.version.own(), ..Snapshot::read(hot, track, cold) }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -3,14 +3,13 @@
 //! For each slot it keeps a shadow of what has been exported; a record is the slot's totals less the shadow, so no counter
 //! is ever reset and nothing falls between two records.
 
-use crate::key::{Direction, FlowKey, protocol};
+use crate::key::{Direction, protocol};
 use crate::mem::{MemoryError, Slab};
-use crate::packet::FirstPacket;
+use crate::observer::Observer;
 use crate::record::{Counters, EndReason, FlowRecord, Initiator, RecordSink, TcpRecord};
 use crate::slot::{Meta, SlotId, Snapshot, protocol_of};
-use crate::sync::{Arc, AtomicU32, Ordering};
+use crate::sync::{Arc, Ordering};
 use crate::table::{REGION_SLOTS, Retire, Shared, TableStats};
-use crate::tcp::TcpState;
 use crate::time::Nanos;
 use crate::timeouts::Timeouts;
 
@@ -97,7 +96,7 @@ impl Sweeper {
 
     /// Reads flows from any other thread.
     pub fn observer(&self) -> Observer {
-        Observer { shared: Arc::clone(&self.shared) }
+        Observer::new(Arc::clone(&self.shared))
     }
 
     /// How full the table is and what happened in it.
@@ -354,74 +353,5 @@ impl Shadow {
         self.marks = ORIENTED
             | if record.forward == Direction::HiToLo { FORWARD_HI } else { 0 }
             | if record.initiator == Initiator::Destination { DESTINATION_INITIATED } else { 0 };
-    }
-}
-
-/// A look at one live flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LiveFlow {
-    /// The flow's canonical key.
-    pub key: FlowKey,
-    /// The canonical direction that is source to destination.
-    pub forward: Direction,
-    /// Facts of the first packet.
-    pub first: FirstPacket,
-    /// When the first packet was received.
-    pub first_seen: Nanos,
-    /// When the last packet so far was received.
-    pub last_seen: Nanos,
-    /// Packets so far, `[source to destination, destination to source]`.
-    pub packets: [u64; 2],
-    /// Octets so far, `[source to destination, destination to source]`.
-    pub bytes: [u64; 2],
-    /// State of the initiator's endpoint; `None` for protocols other than TCP.
-    pub tcp_state: Option<TcpState>,
-}
-
-/// Reads the live flows of a table without disturbing Writer or Sweeper. Any number may exist.
-#[derive(Clone)]
-pub struct Observer {
-    shared: Arc<Shared>,
-}
-
-impl Observer {
-    /// Calls `visit` with each live flow. A flow the worker is busy with at that moment may be passed over.
-    pub fn visit(&self, mut visit: impl FnMut(&LiveFlow)) {
-        let live = |region: &AtomicU32| region.load(Ordering::Relaxed) > 0;
-        for (region, _) in self.shared.regions.iter().enumerate().filter(|(_, region)| live(region)) {
-            let first = region * REGION_SLOTS;
-            for at in first..(first + REGION_SLOTS).min(self.shared.hot.len()) {
-                if !Meta(self.shared.hot[at].meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
-                    continue;
-                }
-                #[expect(clippy::cast_possible_truncation, reason = "capacity is at most 2^31")]
-                let copy = self.shared.snapshot(SlotId(at as u32));
-                if let Some(flow) = copy.filter(|copy| copy.meta.has(Meta::LIVE)) {
-                    visit(&LiveFlow::of(&flow));
-                }
-            }
-        }
-    }
-
-    /// How full the table is and what happened in it.
-    pub fn stats(&self) -> TableStats {
-        self.shared.stats()
-    }
-}
-
-impl LiveFlow {
-    fn of(copy: &Snapshot) -> LiveFlow {
-        let forward = copy.meta.forward();
-        let by_side = |values: [u64; 2]| [values[forward as usize], values[forward.flipped() as usize]];
-        LiveFlow {
-            key: copy.key,
-            forward,
-            first: copy.first,
-            first_seen: copy.first_seen,
-            last_seen: copy.last_seen,
-            packets: by_side(copy.packets),
-            bytes: by_side(copy.bytes),
-            tcp_state: (copy.key.protocol == protocol::TCP).then(|| copy.meta.state()),
-        }
     }
 }

@@ -10,7 +10,7 @@ use crate::mem::{MemoryError, Slab, prefetch};
 use crate::orientation;
 use crate::packet::{Packet, Role, tcp_flag};
 use crate::record::EndReason;
-use crate::slot::{Hot, KeyWords, Meta, SlotId, own_copy, update};
+use crate::slot::{Hot, KeyWords, Meta, SlotId, own_copy};
 use crate::sync::{Arc, Ordering};
 use crate::table::{Handover, REGION_SLOTS, Shared, TableConfig, TableStats};
 use crate::tcp;
@@ -121,7 +121,7 @@ impl Writer {
                 return served;
             };
             let hot = &self.shared.hot[retire.slot.0 as usize];
-            let unmoved = hot.version.load(Ordering::Relaxed) == retire.version;
+            let unmoved = hot.version.own() == retire.version;
             if unmoved && Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
                 let last_seen = Nanos(hot.last_seen.load(Ordering::Relaxed));
                 self.ended(last_seen);
@@ -211,7 +211,7 @@ impl Writer {
         orientation::at_open(&mut meta, packet, &self.service_ports);
         meta.put(Meta::WIDE, words.wide);
         meta.set_state(tcp::opening_state(packet));
-        update(hot, || {
+        hot.version.update(|| {
             cold.open(packet);
             for word in &track.flag_at {
                 word.store(0, Ordering::Relaxed);
@@ -264,7 +264,7 @@ impl Writer {
         let words = KeyWords { hot: [0, 1].map(|i| hot.key[i].load(Ordering::Relaxed)), wide };
         let removed = self.index.remove(self.hasher.hash(&words), slot);
         debug_assert!(removed, "every live slot is in the index");
-        update(hot, || {
+        hot.version.update(|| {
             let meta = hot.meta.load(Ordering::Relaxed);
             hot.meta.store(meta & !Meta::LIVE, Ordering::Relaxed);
         });
@@ -317,7 +317,7 @@ fn begins_anew(shared: &Shared, slot: SlotId, packet: &Packet) -> bool {
 fn touch(shared: &Shared, slot: SlotId, packet: &Packet) {
     let at = slot.0 as usize;
     let hot = &shared.hot[at];
-    update(hot, || {
+    hot.version.update(|| {
         let side = packet.direction as usize;
         let packets = hot.packets[side].load(Ordering::Relaxed) + 1;
         hot.packets[side].store(packets, Ordering::Relaxed);

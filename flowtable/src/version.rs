@@ -1,0 +1,48 @@
+//! Words written by one thread and read by any, of one moment: the version that brackets each update.
+//!
+//! The writer makes the version odd, writes, and makes it even again; a reader uses what it read between two equal even
+//! versions. One writer, so no read-modify-write: on x86-64 every step is a plain move. The words themselves are atomics,
+//! read and written Relaxed inside the brackets.
+
+use crate::sync::{AtomicU32, Ordering, fence};
+
+/// The version of a group of words. Even while nobody writes them.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct Version(AtomicU32);
+
+impl Version {
+    /// Does `write`, which stores the words, so that readers see all of it or nothing. For the one writer alone.
+    #[inline]
+    pub fn update<R>(&self, write: impl FnOnce() -> R) -> R {
+        let version = self.0.load(Ordering::Relaxed);
+        self.0.store(version.wrapping_add(1), Ordering::Relaxed);
+        // Pairs with the reader's Acquire fence: a reader that sees a store below also sees the odd version.
+        fence(Ordering::Release);
+        let result = write();
+        // Release: pairs with the reader's Acquire load of the version; everything above is visible with it.
+        self.0.store(version.wrapping_add(2), Ordering::Release);
+        result
+    }
+
+    /// What `read` gives, and the version it belongs to; `None` where an update came in between. Does not wait.
+    #[inline]
+    pub fn read<R>(&self, read: impl FnOnce() -> R) -> Option<(R, u32)> {
+        // Acquire: pairs with the Release store that ends an update, so the words read are at least that update's.
+        let version = self.0.load(Ordering::Acquire);
+        if version & 1 != 0 {
+            return None;
+        }
+        let words = read();
+        // Pairs with the writer's fence after the odd version: had a word come from a later update, the load below would
+        // see a newer version.
+        fence(Ordering::Acquire);
+        (self.0.load(Ordering::Relaxed) == version).then_some((words, version))
+    }
+
+    /// The version as the writer left it; nobody else changes it.
+    #[inline]
+    pub(crate) fn own(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
