@@ -1,5 +1,8 @@
 //! The protocol between Writer and Sweeper under every interleaving loom can reach.
 //!
+//! The Sweeper runs in the spawned thread: loom looks for races from an operation back to the last one on the same word,
+//! and the Writer loads each word before it stores it, which would hide the Sweeper's earlier load.
+//!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p flowtable --test loom --release`. What loom cannot see: the bounded
 //! queues are crossbeam's outside the model, and memory orderings weaker than C11 allows do not exist on real machines.
 #![cfg(loom)]
@@ -19,7 +22,15 @@ fn model(check: impl Fn() + Sync + Send + 'static) {
     // A copy torn by a reopened slot reads some thirty words, each of which loom may take from either flow: that one model
     // is cut off here, the other two end by themselves well before.
     builder.max_permutations = Some(50_000);
-    builder.check(check);
+    let tried = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&tried);
+    builder.check(move || {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        check();
+    });
+    let tried = tried.load(std::sync::atomic::Ordering::Relaxed);
+    println!("{tried} interleavings");
+    assert!(tried > 100, "the model hardly looked: {tried} interleavings");
 }
 
 #[test]
@@ -27,21 +38,24 @@ fn a_record_cut_while_the_writer_counts_is_consistent_and_nothing_is_lost() {
     model(|| {
         let (mut writer, mut sweeper) = table(&config(2)).unwrap();
         writer.update_burst(&[udp(A, B, 1)]);
-        let worker = loom::thread::spawn(move || {
-            writer.update_burst(&[udp(A, B, 2)]);
-            writer.update_burst(&[udp(B, A, 3)]);
+        let sweep = loom::thread::spawn(move || {
+            let mut records = Vec::new();
+            sweeper.flush(Nanos(3 * MS), &mut records);
+            (sweeper, records)
         });
-        let mut records = Vec::new();
-        sweeper.flush(Nanos(3 * MS), &mut records);
-        worker.join().unwrap();
+        writer.update_burst(&[udp(A, B, 2)]);
+        writer.update_burst(&[udp(B, A, 3)]);
+        let (mut sweeper, mut records) = sweep.join().unwrap();
         sweeper.flush(Nanos(3 * MS), &mut records);
         let packets: u64 =
             records.iter().map(|r| r.to_destination.packets_delta + r.to_source.packets_delta).sum();
         let bytes: u64 = records.iter().map(|r| r.to_destination.bytes_delta + r.to_source.bytes_delta).sum();
         assert_eq!((packets, bytes), (3, 300));
         for record in &records {
-            let counted = record.to_destination.packets_total + record.to_source.packets_total;
-            assert_eq!(record.end, Nanos(counted * MS), "packet n came at n ms: words of one moment");
+            let (there, back) = (record.to_destination, record.to_source);
+            let counted = there.packets_total + back.packets_total;
+            assert_eq!(there.bytes_total + back.bytes_total, counted * 100, "words of one moment");
+            assert_eq!(record.end, Nanos(counted * MS), "packet n came at n ms");
         }
     });
 }
@@ -51,15 +65,15 @@ fn a_packet_racing_with_retirement_is_in_exactly_one_record() {
     model(|| {
         let (mut writer, mut sweeper) = table(&config(2)).unwrap();
         writer.update_burst(&[udp(A, B, 0)]);
-        let worker = loom::thread::spawn(move || {
-            writer.serve_retirements(1);
-            writer.update_burst(&[udp(A, B, 30_000)]);
-            writer.serve_retirements(1);
-            writer
+        let sweep = loom::thread::spawn(move || {
+            let mut records = Vec::new();
+            sweeper.sweep(Nanos(30_000 * MS), &Timeouts::default(), &mut records);
+            (sweeper, records)
         });
-        let mut records = Vec::new();
-        sweeper.sweep(Nanos(30_000 * MS), &Timeouts::default(), &mut records);
-        let writer = worker.join().unwrap();
+        writer.serve_retirements(1);
+        writer.update_burst(&[udp(A, B, 30_000)]);
+        writer.serve_retirements(1);
+        let (mut sweeper, mut records) = sweep.join().unwrap();
         sweeper.flush(Nanos(30_000 * MS), &mut records);
         let packets: u64 = records.iter().map(|r| r.to_destination.packets_delta).sum();
         assert_eq!(packets, 2, "{records:?} {:?}", writer.stats());
@@ -73,13 +87,14 @@ fn a_slot_reused_while_the_sweeper_looks_keeps_both_flows_whole() {
         let syn = |sequence, at| tcp(A, B, at, &Tcp { sequence, acknowledgment: 0, payload: 0, flags: 0x02 });
         let reset = tcp(B, A, 2, &Tcp { sequence: 0, acknowledgment: 0, payload: 0, flags: 0x14 });
         writer.update_burst(&[syn(1, 1)]);
-        let worker = loom::thread::spawn(move || {
-            writer.update_burst(&[reset]);
-            writer.update_burst(&[syn(2, 3)]);
+        let sweep = loom::thread::spawn(move || {
+            let mut records = Vec::new();
+            sweeper.flush(Nanos(3 * MS), &mut records);
+            (sweeper, records)
         });
-        let mut records = Vec::new();
-        sweeper.flush(Nanos(3 * MS), &mut records);
-        worker.join().unwrap();
+        writer.update_burst(&[reset]);
+        writer.update_burst(&[syn(2, 3)]);
+        let (mut sweeper, mut records) = sweep.join().unwrap();
         sweeper.flush(Nanos(3 * MS), &mut records);
         let of = |start: u64| records.iter().filter(move |r| r.flow_start == Nanos(start * MS));
         assert_eq!(of(1).map(|r| r.to_destination.packets_delta + r.to_source.packets_delta).sum::<u64>(), 2);
