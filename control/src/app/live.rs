@@ -40,6 +40,10 @@ use crate::stitch::{StitchConfig, Stitcher};
 const MEMORY_MIB_BASE: u32 = 64;
 const MEMORY_MIB_PER_QUEUE: u32 = 64;
 
+/// For the operator, where records pass the stitcher.
+const STITCHED: &str =
+    "both directions of a conversation may come to different workers; their records are joined";
+
 /// What ends the program.
 pub(super) enum Event {
     /// A signal, by its name.
@@ -172,6 +176,31 @@ fn serve(
     Ok(Serving { shutdown: Some(shutdown), thread: Some(thread) })
 }
 
+/// What belongs to one worker each, in the order of the workers.
+struct Lanes {
+    ready: Vec<(u16, Worker<PortSource>)>,
+    views: Vec<WorkerView>,
+    sweepers: Vec<Sweeper>,
+    /// Memory of all tables together.
+    table_bytes: u64,
+}
+
+/// A table, counters and queue of every port for each worker.
+fn lanes(settings: &Settings, seed: u64, cores: &Cores, ports: &mut [NamedPort]) -> Result<Lanes, AppError> {
+    let mut lanes = Lanes { ready: Vec::new(), views: Vec::new(), sweepers: Vec::new(), table_bytes: 0 };
+    for (number, core) in (0u16..).zip(&cores.workers) {
+        let (writer, sweeper) = table(&table_config(settings, seed))?;
+        let (counters, read) = CountersWriter::new();
+        let (sources, queues) = queues_of(number, settings.worker.burst, ports);
+        lanes.table_bytes += writer.memory_bytes() as u64;
+        lanes.views.push(WorkerView { core: *core, queues, counters: read, observer: sweeper.observer() });
+        lanes.sweepers.push(sweeper);
+        let intake = Intake::new(parse_options(settings));
+        lanes.ready.push((*core, Worker { sources, writer, counters, intake }));
+    }
+    Ok(lanes)
+}
+
 /// The parts of a run that stop one after the other.
 struct Live {
     stop: Arc<AtomicBool>,
@@ -198,24 +227,10 @@ impl Live {
         let exporter = spans::start_exporter(destinations, spans)?;
         let mut outlet = Outlet::new(exporter.handle(), WhenFull::Drop);
         let books = outlet.books();
-        let (mut ready, mut views, mut sweepers) = (Vec::new(), Vec::new(), Vec::<Sweeper>::new());
-        let mut table_bytes = 0;
-        for (number, core) in (0u16..).zip(&cores.workers) {
-            let (writer, sweeper) = table(&table_config(settings, seed))?;
-            let (counters, read) = CountersWriter::new();
-            let (sources, queues) = queues_of(number, settings.worker.burst, &mut ports);
-            table_bytes += writer.memory_bytes() as u64;
-            views.push(WorkerView { core: *core, queues, counters: read, observer: sweeper.observer() });
-            sweepers.push(sweeper);
-            let intake = Intake::new(parse_options(settings));
-            ready.push((*core, Worker { sources, writer, counters, intake }));
-        }
+        let Lanes { ready, views, sweepers, table_bytes } = lanes(settings, seed, cores, &mut ports)?;
         if needs_stitching(&ports, cores) {
             outlet.stitch(stitcher(settings, seed));
-            notes.push(
-                "both directions of a conversation may come to different workers; their records are joined"
-                    .into(),
-            );
+            notes.push(STITCHED.into());
         }
         for note in &notes {
             warn!("{note}");
