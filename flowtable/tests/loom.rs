@@ -1,6 +1,6 @@
 //! The protocol between Writer and Sweeper under every interleaving loom can reach.
 //!
-//! The Sweeper runs in the spawned thread: loom looks for races from an operation back to the last one on the same word,
+//! The Sweeper runs in the spawned thread, but for one model: loom looks for races from an operation back to the last one on the same word,
 //! and the Writer loads each word before it stores it, which would hide the Sweeper's earlier load.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p flowtable --test loom --release`. What loom cannot see: the bounded
@@ -9,7 +9,7 @@
 
 mod packets;
 
-use flowtable::{EndReason, Nanos, Timeouts, table};
+use flowtable::{EndReason, FlowRecord, Nanos, Packet, Timeouts, Writer, table};
 use packets::{MS, Tcp, config, tcp, udp};
 
 const A: (u32, u16) = (10, 4_000);
@@ -80,25 +80,52 @@ fn a_packet_racing_with_retirement_is_in_exactly_one_record() {
     });
 }
 
+/// The Writer's operations of a five-tuple that begins anew after a reset, and what both its flows must come to.
+fn reset_and_begin_anew(writer: &mut Writer) {
+    writer.update_burst(&[tcp(B, A, 2, &Tcp { sequence: 0, acknowledgment: 0, payload: 0, flags: 0x14 })]);
+    writer.update_burst(&[syn(2, 3)]);
+}
+
+fn syn(sequence: u32, at_ms: u64) -> Packet {
+    tcp(A, B, at_ms, &Tcp { sequence, acknowledgment: 0, payload: 0, flags: 0x02 })
+}
+
+fn both_flows_are_whole(records: &[FlowRecord]) {
+    let of = |start: u64| records.iter().filter(move |r| r.flow_start == Nanos(start * MS));
+    let packets = |r: &FlowRecord| r.to_destination.packets_delta + r.to_source.packets_delta;
+    assert_eq!(of(1).map(packets).sum::<u64>(), 2);
+    assert_eq!(of(3).map(packets).sum::<u64>(), 1);
+    assert_eq!(of(3).map(|r| r.end_reason).collect::<Vec<_>>(), [EndReason::ForcedEnd]);
+}
+
 #[test]
 fn a_slot_reused_while_the_sweeper_looks_keeps_both_flows_whole() {
     model(|| {
         let (mut writer, mut sweeper) = table(&config(1)).unwrap();
-        let syn = |sequence, at| tcp(A, B, at, &Tcp { sequence, acknowledgment: 0, payload: 0, flags: 0x02 });
-        let reset = tcp(B, A, 2, &Tcp { sequence: 0, acknowledgment: 0, payload: 0, flags: 0x14 });
         writer.update_burst(&[syn(1, 1)]);
         let sweep = loom::thread::spawn(move || {
             let mut records = Vec::new();
             sweeper.flush(Nanos(3 * MS), &mut records);
             (sweeper, records)
         });
-        writer.update_burst(&[reset]);
-        writer.update_burst(&[syn(2, 3)]);
+        reset_and_begin_anew(&mut writer);
         let (mut sweeper, mut records) = sweep.join().unwrap();
         sweeper.flush(Nanos(3 * MS), &mut records);
-        let of = |start: u64| records.iter().filter(move |r| r.flow_start == Nanos(start * MS));
-        assert_eq!(of(1).map(|r| r.to_destination.packets_delta + r.to_source.packets_delta).sum::<u64>(), 2);
-        assert_eq!(of(3).map(|r| r.to_destination.packets_delta).sum::<u64>(), 1);
-        assert_eq!(of(3).map(|r| r.end_reason).collect::<Vec<_>>(), [EndReason::ForcedEnd]);
+        both_flows_are_whole(&records);
+    });
+}
+
+/// The same with the Writer spawned: here it is the mailbox that the interleavings turn on.
+#[test]
+fn a_flow_handed_over_while_the_sweeper_looks_is_counted_once() {
+    model(|| {
+        let (mut writer, mut sweeper) = table(&config(1)).unwrap();
+        writer.update_burst(&[syn(1, 1)]);
+        let worker = loom::thread::spawn(move || reset_and_begin_anew(&mut writer));
+        let mut records = Vec::new();
+        sweeper.flush(Nanos(3 * MS), &mut records);
+        worker.join().unwrap();
+        sweeper.flush(Nanos(3 * MS), &mut records);
+        both_flows_are_whole(&records);
     });
 }
