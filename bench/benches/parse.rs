@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use bench::frames;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dataplane::wire::{self, LinkType, ParseOptions};
+use dataplane::wire::{self, Beside, LinkType, ParseOptions};
 use flowtable::{Nanos, PortId, tcp_flag};
 
 fn parse(criterion: &mut Criterion) {
@@ -20,7 +20,15 @@ fn parse(criterion: &mut Criterion) {
         let wire_len = u32::try_from(frame.len()).expect("a short frame");
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                wire::parse(LinkType::Ethernet, black_box(&frame), wire_len, Nanos(1), PortId(0), &options)
+                wire::parse(
+                    LinkType::Ethernet,
+                    black_box(&frame),
+                    wire_len,
+                    Nanos(1),
+                    PortId(0),
+                    &options,
+                    &mut Beside::default(),
+                )
             });
         });
     }

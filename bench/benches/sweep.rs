@@ -7,7 +7,7 @@ use flowtable::{FlowRecord, Nanos, TableConfig, Timeouts, table};
 const FLOWS: u32 = 1_000_000;
 
 fn nothing_due(criterion: &mut Criterion) {
-    let config = TableConfig { capacity: FLOWS / 4 * 5, seed: 1, service_ports: Vec::new() };
+    let config = TableConfig { capacity: FLOWS / 4 * 5, seed: 1, ..TableConfig::default() };
     let (mut writer, mut sweeper) = table(&config).expect("memory for the table");
     open_all(&mut writer, FLOWS, Nanos(1));
     let mut records: Vec<FlowRecord> = Vec::new();

@@ -8,7 +8,7 @@ const CHURN: u32 = 4_096;
 const SECOND_NS: u64 = 1_000_000_000;
 
 fn made(capacity: u32) -> (Writer, Sweeper) {
-    table(&TableConfig { capacity, seed: 1, service_ports: Vec::new() }).expect("memory for the table")
+    table(&TableConfig { capacity, seed: 1, ..TableConfig::default() }).expect("memory for the table")
 }
 
 /// Established flows in random order, in bursts; making the packets out of a list of stamps is part of the time.

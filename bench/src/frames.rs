@@ -97,13 +97,20 @@ pub fn at_random(flows: u32) -> Vec<Stamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataplane::wire::{self, LinkType, ParseOptions};
+    use dataplane::wire::{self, Beside, LinkType, ParseOptions};
     use flowtable::{Nanos, Packet, PortId, protocol};
     use std::collections::HashSet;
 
     fn parsed(frame: &[u8]) -> Packet {
-        let parsed =
-            wire::parse(LinkType::Ethernet, frame, 64, Nanos(0), PortId(0), &ParseOptions::default());
+        let parsed = wire::parse(
+            LinkType::Ethernet,
+            frame,
+            64,
+            Nanos(0),
+            PortId(0),
+            &ParseOptions::default(),
+            &mut Beside::default(),
+        );
         let parsed = parsed.unwrap();
         assert_eq!(parsed.anomaly, None);
         parsed.packet

@@ -1,6 +1,6 @@
 //! Parsed packets of many flows, for measuring the table by itself.
 
-use dataplane::wire::{self, LinkType, ParseOptions};
+use dataplane::wire::{self, Beside, LinkType, ParseOptions};
 use flowtable::{MAX_BURST, Nanos, Packet, PortId, Writer, tcp_flag};
 
 use crate::frames::{self, FRAME_LEN, Stamp};
@@ -37,7 +37,15 @@ impl Packets {
             self.stamps[self.next].press(&mut self.frame);
             self.next = if self.next + 1 < self.stamps.len() { self.next + 1 } else { 0 };
             let options = ParseOptions::default();
-            let parsed = wire::parse(LinkType::Ethernet, &self.frame, 64, at, PortId(0), &options);
+            let parsed = wire::parse(
+                LinkType::Ethernet,
+                &self.frame,
+                64,
+                at,
+                PortId(0),
+                &options,
+                &mut Beside::default(),
+            );
             self.burst.push(parsed.expect("the frame is a sound one").packet);
         }
         &self.burst

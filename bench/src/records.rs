@@ -1,8 +1,8 @@
 //! Flow records such as a sweep cuts them, with values that repeat nowhere.
 
 use flowtable::{
-    Counters, EndReason, Endpoint, Family, FirstPacket, FlowKey, FlowRecord, Initiator, Nanos, PortId,
-    TcpRecord, TcpState, protocol,
+    Counters, EndReason, Endpoint, Events, Family, FirstPacket, FlowKey, FlowRecord, Initiator, Nanos,
+    PortId, TcpRecord, TcpState, protocol,
 };
 
 use crate::random::Random;
@@ -41,9 +41,16 @@ fn record(random: &mut Random) -> FlowRecord {
         end: Nanos(start + random.below(MINUTE_NS)),
         number: u32::from(random.below(3) > 0),
         end_reason: EndReason::ActiveTimeout,
-        tcp: (protocol == protocol::TCP).then_some(TcpRecord { state: TcpState::Established, flags: 0x1a }),
+        tcp: (protocol == protocol::TCP).then_some(TcpRecord {
+            state: TcpState::Established,
+            flags: 0x1a,
+            ..TcpRecord::default()
+        }),
         to_destination: counters(random),
         to_source: counters(random),
+        error: None,
+        tunnel: None,
+        events: Events::default(),
     }
 }
 

@@ -13,7 +13,7 @@ use dataplane::clock::{Clock, Stopwatch, UtcClock};
 use dataplane::dpdk::Eal;
 use dataplane::intake::Intake;
 use dataplane::ledger::{CountersWriter, WorkerCounters, WorkerFigures};
-use dataplane::wire::{self, ParseOptions};
+use dataplane::wire::{self, Beside, ParseOptions};
 use dataplane::worker::{PacketSource, Worker};
 use flowtable::{FlowRecord, Nanos, RecordSink, Sweeper, TableConfig, Timeouts, table, tcp_flag};
 
@@ -109,7 +109,7 @@ pub fn measure(
     // A fifth is left free, as an operator would.
     let capacity = (flows / 4 * 5).max(1 << 12);
     let (writer, sweeper) =
-        table(&TableConfig { capacity, seed: 0x7461_7073_7061_6e21, service_ports: vec![] })?;
+        table(&TableConfig { capacity, seed: 0x7461_7073_7061_6e21, ..TableConfig::default() })?;
     let (orders, worker_orders) = mpsc::channel();
     let (worker_results, results) = mpsc::channel();
     let stop = AtomicBool::new(false);
@@ -157,7 +157,7 @@ struct Control<'a> {
 struct Sink(u64);
 
 impl RecordSink for Sink {
-    fn record(&mut self, record: &FlowRecord) {
+    fn record(&mut self, record: FlowRecord) {
         black_box(record);
         self.0 += 1;
     }
@@ -308,7 +308,8 @@ fn parse_headers(source: &mut StampedSource, stop: &AtomicBool) -> u64 {
     let options = ParseOptions::default();
     let (link, port) = (source.link(), source.port());
     bursts(source, stop, |data, wire_len, _| {
-        let _ = black_box(wire::parse(link, data, wire_len, Nanos(0), port, &options));
+        let _ =
+            black_box(wire::parse(link, data, wire_len, Nanos(0), port, &options, &mut Beside::default()));
     })
 }
 

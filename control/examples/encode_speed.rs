@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flowtable::{
-    Counters, EndReason, Endpoint, Family, FirstPacket, FlowKey, FlowRecord, Initiator, Nanos, PortId,
-    TcpRecord, TcpState, protocol,
+    Counters, EndReason, Endpoint, Events, Family, FirstPacket, FlowKey, FlowRecord, Initiator, Nanos,
+    PortId, TcpRecord, TcpState, protocol,
 };
 use tapspan::span::{Format, HostFacts, Interface, Resource, ResourceSources, SpanEncoder, SpanSettings};
 
@@ -78,8 +78,15 @@ fn record(place: u32) -> FlowRecord {
         end: Nanos(start + 60_000_000_000),
         number: place / 64,
         end_reason: EndReason::ActiveTimeout,
-        tcp: (protocol == protocol::TCP).then_some(TcpRecord { state: TcpState::Established, flags: 0x1a }),
+        tcp: (protocol == protocol::TCP).then_some(TcpRecord {
+            state: TcpState::Established,
+            flags: 0x1a,
+            ..TcpRecord::default()
+        }),
         to_destination: counters,
         to_source: counters,
+        error: None,
+        tunnel: None,
+        events: Events::default(),
     }
 }

@@ -29,7 +29,7 @@ fn packet(flow: u32, back: bool, at_ms: u64, tcp_flags: Option<u8>, sequence: u3
     };
     let tcp = TcpSegment { sequence, acknowledgment: sequence + 1, window: 1_000, flags, payload: 0 };
     let first = FirstPacket::default();
-    Packet { key, direction, at: Nanos(at_ms * MS), bytes: 100 + flow, role, tcp, first }
+    Packet { key, direction, at: Nanos(at_ms * MS), bytes: 100 + flow, role, tcp, first, tunnel: 0 }
 }
 
 struct Probe {
@@ -40,7 +40,7 @@ struct Probe {
 
 impl Probe {
     fn new(table_capacity: u32, capacity: u32) -> Probe {
-        let config = TableConfig { capacity: table_capacity, seed: 7, service_ports: vec![] };
+        let config = TableConfig { capacity: table_capacity, seed: 7, ..TableConfig::default() };
         let stitch = StitchConfig { hold_ns: 2 * SWEEP_MS * MS, capacity, seed: 7 };
         Probe {
             tables: (0..WORKERS).map(|_| table(&config).expect("memory for a small table")).collect(),
@@ -86,11 +86,11 @@ fn sums_of(records: &[FlowRecord]) -> Sums {
 
 /// Each identity is one chain of records.
 fn check_chains(records: &[FlowRecord]) -> Result<(), TestCaseError> {
-    let mut last: HashMap<(FlowKey, Nanos), FlowRecord> = HashMap::new();
+    let mut last: HashMap<(FlowKey, Nanos), &FlowRecord> = HashMap::new();
     for record in records {
         prop_assert!(record.start <= record.end);
         prop_assert!(record.to_destination.packets_delta + record.to_source.packets_delta > 0);
-        let before = last.insert((record.key, record.flow_start), *record);
+        let before = last.insert((record.key, record.flow_start), record);
         prop_assert_eq!(record.number, before.map_or(0, |before| before.number + 1));
         prop_assert_eq!(record.start, before.map_or(record.flow_start, |before| before.end));
         if let Some(before) = before {
@@ -202,10 +202,10 @@ proptest! {
         probe.flush(Nanos((swept + SWEEP_MS) * MS));
         probe.stitcher.finish(&mut probe.records);
         check_chains(&probe.records)?;
-        let mut chains: HashMap<FlowKey, Vec<FlowRecord>> = HashMap::new();
+        let mut chains: HashMap<FlowKey, Vec<&FlowRecord>> = HashMap::new();
         for record in &probe.records {
             prop_assert_eq!(record.source().1, 40_000, "the client is the source");
-            chains.entry(record.key).or_default().push(*record);
+            chains.entry(record.key).or_default().push(record);
         }
         for chain in chains.values() {
             prop_assert!(chain.iter().all(|record| record.flow_start == chain[0].flow_start));

@@ -4,7 +4,7 @@ use flowtable::{MAX_BURST, Nanos, Packet, PortId, Writer};
 
 use crate::ledger::{CountersWriter, Tally};
 use crate::reason::Reason;
-use crate::wire::{self, LinkType, ParseOptions};
+use crate::wire::{self, Beside, LinkType, ParseOptions};
 
 /// Gathers the parsed packets of a burst and hands them to the table together. Never allocates after it is made.
 #[derive(Debug)]
@@ -12,12 +12,18 @@ pub struct Intake {
     packets: Vec<Packet>,
     tally: Tally,
     options: ParseOptions,
+    beside: Beside,
 }
 
 impl Intake {
     /// An intake that parses by `options`.
     pub fn new(options: ParseOptions) -> Intake {
-        Intake { packets: Vec::with_capacity(MAX_BURST), tally: Tally::default(), options }
+        Intake {
+            packets: Vec::with_capacity(MAX_BURST),
+            tally: Tally::default(),
+            options,
+            beside: Beside::default(),
+        }
     }
 
     /// Whether [`Intake::commit`] must come before the next frame.
@@ -32,7 +38,7 @@ impl Intake {
     pub fn take(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
         self.tally.packets += 1;
         self.tally.bytes += u64::from(wire_len);
-        match wire::parse(link, data, wire_len, at, port, &self.options) {
+        match wire::parse(link, data, wire_len, at, port, &self.options, &mut self.beside) {
             Ok(_) if self.is_full() => self.tally.drop_for(Reason::TableFull),
             Ok(parsed) => {
                 self.packets.push(parsed.packet);

@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
 use dataplane::source::capture::{CaptureError, CaptureReader};
-use dataplane::wire::{self, ParseOptions};
+use dataplane::wire::{self, Beside, ParseOptions};
 use flowtable::{Direction, FlowKey, Packet, PortId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -133,7 +133,15 @@ fn packets(capture: &Path) -> Result<Vec<Packet>, CaptureError> {
     let options = ParseOptions::default();
     let mut packets = Vec::new();
     while let Some(frame) = reader.next()? {
-        let parsed = wire::parse(frame.link, frame.data, frame.wire_len, frame.at, PortId(0), &options);
+        let parsed = wire::parse(
+            frame.link,
+            frame.data,
+            frame.wire_len,
+            frame.at,
+            PortId(0),
+            &options,
+            &mut Beside::default(),
+        );
         packets.extend(parsed.ok().map(|parsed| parsed.packet));
     }
     Ok(packets)

@@ -1,6 +1,6 @@
 //! Whole frames made by hand, and what the table is told about each.
 
-use dataplane::wire::{self, Anomaly, ByteCount, LinkType, ParseOptions, Parsed, Reason};
+use dataplane::wire::{self, Anomaly, Beside, ByteCount, LinkType, ParseOptions, Parsed, Reason};
 use flowtable::{
     Direction, Endpoint, Family, FirstPacket, Nanos, Packet, PortId, Role, TcpSegment, tcp_flag,
 };
@@ -45,7 +45,7 @@ fn udp(payload: &[u8]) -> Vec<u8> {
 
 fn parse_with(frame: &[u8], options: &ParseOptions) -> Result<Parsed, Reason> {
     let wire_len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-    wire::parse(LinkType::Ethernet, frame, wire_len, Nanos(5), PortId(3), options)
+    wire::parse(LinkType::Ethernet, frame, wire_len, Nanos(5), PortId(3), options, &mut Beside::default())
 }
 
 fn parse(frame: &[u8]) -> Result<Parsed, Reason> {
@@ -64,8 +64,8 @@ fn ports(packet: &Packet) -> (u16, u16) {
 fn tcp_over_ipv4_is_told_in_full() {
     let flags = tcp_flag::PSH | tcp_flag::ACK;
     let frame = ethernet(V4_TYPE, &ipv4(6, 0x4000, &tcp(flags, &[9; 10])));
-    let Parsed { packet, anomaly } = parse(&frame).expect("a packet of a flow");
-    assert_eq!(anomaly, None);
+    let Parsed { packet, anomaly, beside } = parse(&frame).expect("a packet of a flow");
+    assert_eq!((anomaly, beside), (None, false));
     assert_eq!(packet.key.family, Family::V4);
     assert_eq!(packet.direction, Direction::HiToLo);
     assert_eq!(packet.key.sender(Direction::HiToLo), Endpoint { address: 0x0a00_0009, port: 40_000 });
@@ -120,7 +120,8 @@ fn whole_frames_are_counted_where_asked_for() {
     assert_eq!(packet(&frame).bytes, 28);
     let options = ParseOptions { count: ByteCount::Frame, ..ParseOptions::default() };
     assert_eq!(parse_with(&frame, &options).map(|parsed| parsed.packet.bytes), Ok(60));
-    let cut = wire::parse(LinkType::Ethernet, &frame, 1514, Nanos(0), PortId(0), &options);
+    let cut =
+        wire::parse(LinkType::Ethernet, &frame, 1514, Nanos(0), PortId(0), &options, &mut Beside::default());
     assert_eq!(cut.map(|parsed| parsed.packet.bytes), Ok(1514));
 }
 

@@ -1,7 +1,7 @@
 //! What holds for the parser whatever the packet: no panic, a cut packet never says more than the whole one, and both
 //! directions of a conversation have one key.
 
-use dataplane::wire::{self, LinkType, ParseOptions, Parsed, Reason};
+use dataplane::wire::{self, Beside, LinkType, ParseOptions, Parsed, Reason};
 use flowtable::{Direction, Nanos, PortId};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -113,7 +113,7 @@ fn parse(link: LinkType, frame: &[u8]) -> Result<Parsed, Reason> {
 }
 
 fn parse_cut(link: LinkType, frame: &[u8], wire_len: u32) -> Result<Parsed, Reason> {
-    wire::parse(link, frame, wire_len, Nanos(1), PortId(0), &ParseOptions::default())
+    wire::parse(link, frame, wire_len, Nanos(1), PortId(0), &ParseOptions::default(), &mut Beside::default())
 }
 
 proptest! {

@@ -62,7 +62,7 @@ fn client(flow: u32) -> [u8; 4] {
 }
 
 fn worker(ports: Vec<Scripted>, capacity: u32) -> (Worker<Scripted>, Sweeper) {
-    let (writer, sweeper) = table(&TableConfig { capacity, seed: 1, service_ports: vec![] }).unwrap();
+    let (writer, sweeper) = table(&TableConfig { capacity, seed: 1, ..TableConfig::default() }).unwrap();
     let (counters, _) = CountersWriter::new();
     let intake = Intake::new(ParseOptions::default());
     (Worker { sources: ports, writer, counters, intake }, sweeper)

@@ -2,6 +2,8 @@
 //!
 //! Pure: sees no packet bytes, does no I/O, reads no clock, knows nothing of DPDK.
 
+mod burst;
+mod event;
 mod hash;
 mod index;
 mod key;
@@ -17,18 +19,24 @@ mod table;
 mod tcp;
 mod time;
 mod timeouts;
+mod tunnel;
 mod version;
 mod writer;
 
+pub use burst::Burst;
+pub use event::{Event, EventDetail, EventKind, NetworkError};
 pub use key::{Direction, Endpoint, Family, FlowKey, protocol};
 pub use mem::MemoryError;
 pub use observer::{LiveFlow, Observer};
-pub use packet::{FirstPacket, Packet, PortId, Role, TcpSegment, tcp_flag};
-pub use record::{Counters, EndReason, FlowRecord, Initiator, RecordSink, TcpRecord};
+pub use packet::{FirstPacket, Packet, PortId, Quote, Role, TcpSegment, tcp_flag};
+pub use record::{
+    Counters, EndReason, Events, FlowRecord, Initiator, RecordSink, TcpCounts, TcpRecord, Timing,
+};
 pub use sweeper::{SweepReport, Sweeper};
 pub use table::{BYTES_PER_FLOW, TableConfig, TableStats, table};
 pub use tcp::TcpState;
 pub use time::{Nanos, duration_ns};
 pub use timeouts::Timeouts;
+pub use tunnel::{Tunnel, TunnelKind};
 pub use version::Version;
 pub use writer::{BurstOutcome, MAX_BURST, Writer};

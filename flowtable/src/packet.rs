@@ -1,5 +1,6 @@
 //! What a parser tells the table about one packet. Plain data: no bytes of the packet itself.
 
+use crate::event::NetworkError;
 use crate::key::{Direction, FlowKey};
 use crate::time::Nanos;
 
@@ -88,4 +89,17 @@ pub struct Packet {
     pub tcp: TcpSegment,
     /// Facts kept when this packet opens its flow.
     pub first: FirstPacket,
+    /// Where its outermost tunnel is in the [`crate::Burst`], from 1; 0 outside tunnels.
+    pub tunnel: u32,
+}
+
+/// What an ICMP error says of the flow whose packet it quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// The flow of the quoted packet, in the VLAN and the tunnel of the error.
+    pub key: FlowKey,
+    /// What went wrong.
+    pub error: NetworkError,
+    /// When the error was received.
+    pub at: Nanos,
 }

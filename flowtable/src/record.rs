@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
+use crate::event::{Event, NetworkError};
 use crate::key::{Direction, Endpoint, FlowKey};
 use crate::packet::FirstPacket;
 use crate::tcp::TcpState;
 use crate::time::Nanos;
+use crate::tunnel::Tunnel;
 
 /// Why a record was cut. The discriminants are IPFIX `flowEndReason` (RFC 5102 §5.11.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,17 +79,65 @@ pub struct Counters {
     pub bytes_total: u64,
 }
 
-/// What a record says about a TCP connection.
+/// A latency measured at the probe, since the flow's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// The first sample of a handshake, the mean of all samples of an exchange, ns.
+    pub latency_ns: u64,
+    /// RFC 3550 §6.4.1 over successive samples, ns; from the second sample on.
+    pub jitter_ns: Option<u64>,
+}
+
+/// What one direction's TCP segments went through in the record's window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpCounts {
+    /// Segments sent again.
+    pub retransmissions: u64,
+    /// Segments that came after one sent later.
+    pub out_of_order: u64,
+    /// ACKs that repeat the one before.
+    pub duplicate_acks: u64,
+    /// Segments that announce a window of 0.
+    pub zero_windows: u64,
+}
+
+/// What a record says about a TCP connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpRecord {
     /// State of the initiator's endpoint when the record was cut.
     pub state: TcpState,
     /// All flags seen both ways in the record's window, see [`crate::packet::tcp_flag`].
     pub flags: u8,
+    /// From a SYN to the SYN/ACK that answers it: the network between probe and responder, there and back.
+    pub handshake_snd: Option<Timing>,
+    /// From a SYN/ACK to the ACK that answers it: the network between probe and initiator, there and back.
+    pub handshake_cnd: Option<Timing>,
+    /// From request to response, less the responder's network.
+    pub svc: Option<Timing>,
+    /// From request to response, with the initiator's network.
+    pub rndtrip: Option<Timing>,
+    /// Source to destination.
+    pub to_destination: TcpCounts,
+    /// Destination to source.
+    pub to_source: TcpCounts,
+}
+
+/// The events of a record's window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// In the order of their packets, [`Events::MAX`] at most.
+    pub kept: Vec<Event>,
+    /// How many more there were.
+    pub dropped: u32,
+}
+
+impl Events {
+    /// Events a record has at most.
+    pub const MAX: usize = 32;
 }
 
 /// One cut record of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowRecord {
     /// The flow's canonical key.
     pub key: FlowKey,
@@ -113,6 +163,12 @@ pub struct FlowRecord {
     pub to_destination: Counters,
     /// Destination to source.
     pub to_source: Counters,
+    /// What the conversation failed at, if it failed by the time the record was cut.
+    pub error: Option<NetworkError>,
+    /// The outermost tunnel of the flow, its ends oriented as the flow's.
+    pub tunnel: Option<Box<Tunnel>>,
+    /// What happened in the window.
+    pub events: Events,
 }
 
 impl FlowRecord {
@@ -134,11 +190,11 @@ impl FlowRecord {
 /// Takes the records a sweep cuts.
 pub trait RecordSink {
     /// Called once for each record, on the sweeper's thread; must not block.
-    fn record(&mut self, record: &FlowRecord);
+    fn record(&mut self, record: FlowRecord);
 }
 
 impl RecordSink for Vec<FlowRecord> {
-    fn record(&mut self, record: &FlowRecord) {
-        self.push(*record);
+    fn record(&mut self, record: FlowRecord) {
+        self.push(record);
     }
 }

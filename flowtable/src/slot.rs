@@ -370,6 +370,7 @@ mod tests {
                 first: FirstPacket {
                     source_mac: mac, port: PortId(port), ttl, traffic_class: class, flow_label: label, icmp,
                 },
+                tunnel: 0,
             }
         }
     }

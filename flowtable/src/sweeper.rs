@@ -6,7 +6,7 @@
 use crate::key::{Direction, protocol};
 use crate::mem::{MemoryError, Slab};
 use crate::observer::Observer;
-use crate::record::{Counters, EndReason, FlowRecord, Initiator, RecordSink, TcpRecord};
+use crate::record::{Counters, EndReason, Events, FlowRecord, Initiator, RecordSink, TcpRecord};
 use crate::slot::{Meta, SlotId, Snapshot, protocol_of};
 use crate::sync::{Arc, Ordering};
 use crate::table::{REGION_SLOTS, Retire, Shared, TableStats};
@@ -220,7 +220,7 @@ impl Sweeper {
         shadow.advance(last, &record);
         report.records += 1;
         report.packets += record.to_destination.packets_delta + record.to_source.packets_delta;
-        sink.record(&record);
+        sink.record(record);
     }
 
     fn pressure(&self) -> (u32, u32) {
@@ -327,8 +327,11 @@ impl Shadow {
 
     fn record(&self, last: &Snapshot, end_reason: EndReason) -> FlowRecord {
         let (forward, initiator) = self.orientation(last);
-        let tcp = (last.key.protocol == protocol::TCP)
-            .then(|| TcpRecord { state: last.meta.state(), flags: self.flags(last) });
+        let tcp = (last.key.protocol == protocol::TCP).then(|| TcpRecord {
+            state: last.meta.state(),
+            flags: self.flags(last),
+            ..TcpRecord::default()
+        });
         FlowRecord {
             key: last.key,
             forward,
@@ -342,6 +345,9 @@ impl Shadow {
             tcp,
             to_destination: self.counters(last, forward),
             to_source: self.counters(last, forward.flipped()),
+            error: None,
+            tunnel: None,
+            events: Events::default(),
         }
     }
 

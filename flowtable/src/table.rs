@@ -1,5 +1,6 @@
 //! What Writer, Sweeper and Observer share: the slots, the two mailboxes and the counters. Fixed at start.
 
+use crate::event::EventDetail;
 use crate::index::{INDEX_BYTES_PER_SLOT, Index};
 use crate::mem::{MemoryError, Slab};
 use crate::record::EndReason;
@@ -44,6 +45,22 @@ pub struct TableConfig {
     pub seed: u64,
     /// Ports that mark their side as the responder where the wire gives no better evidence, below 1024 always.
     pub service_ports: Vec<u16>,
+    /// Flows that can have details beside the common ones at a time: a tunnel, lost segments, many events.
+    pub details: u32,
+    /// Which events flows remember.
+    pub events: EventDetail,
+}
+
+impl Default for TableConfig {
+    fn default() -> TableConfig {
+        TableConfig {
+            capacity: 65_536,
+            seed: 0,
+            service_ports: Vec::new(),
+            details: 16_384,
+            events: EventDetail::State,
+        }
+    }
 }
 
 /// A flow the Writer ended: the last copy before its slot went to another one.

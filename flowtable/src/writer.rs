@@ -3,6 +3,7 @@
 //! Never allocates, locks, logs or reads a clock. Works through a burst in stages, so that cache misses overlap: hash and
 //! prefetch buckets, compare tags and prefetch slots, then compare keys and write.
 
+use crate::burst::Burst;
 use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
 use crate::key::protocol;
@@ -78,7 +79,13 @@ impl Writer {
         })
     }
 
-    /// Counts every packet in its flow, opening flows as needed. Slices longer than [`MAX_BURST`] take several rounds.
+    /// Counts every packet in its flow, opening flows as needed, and then marks the flows that ICMP errors quote. Bursts
+    /// longer than [`MAX_BURST`] take several rounds.
+    pub fn update(&mut self, burst: &Burst) -> BurstOutcome {
+        self.update_burst(burst.packets())
+    }
+
+    /// [`Writer::update`] for packets outside tunnels.
     pub fn update_burst(&mut self, packets: &[Packet]) -> BurstOutcome {
         let mut outcome = BurstOutcome::default();
         for burst in packets.chunks(MAX_BURST) {

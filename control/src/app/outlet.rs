@@ -112,9 +112,9 @@ pub(super) struct WorkerOutlet<'a> {
 }
 
 impl RecordSink for WorkerOutlet<'_> {
-    fn record(&mut self, record: &FlowRecord) {
+    fn record(&mut self, record: FlowRecord) {
         match &mut self.outlet.stitcher {
-            Some(stitcher) => stitcher.offer(self.worker, record, self.now, &mut self.outlet.gate),
+            Some(stitcher) => stitcher.offer(self.worker, &record, self.now, &mut self.outlet.gate),
             None => self.outlet.gate.record(record),
         }
     }
@@ -150,8 +150,8 @@ impl Gate {
 }
 
 impl RecordSink for Gate {
-    fn record(&mut self, record: &FlowRecord) {
-        self.chunk.push(*record);
+    fn record(&mut self, record: FlowRecord) {
+        self.chunk.push(record);
         if self.chunk.len() == CHUNK_RECORDS {
             self.flush();
         }

@@ -39,12 +39,17 @@ pub(super) fn parse_options(settings: &Settings) -> ParseOptions {
         config::ByteCount::Ip => ByteCount::Ip,
         config::ByteCount::Frame => ByteCount::Frame,
     };
-    ParseOptions { key_vlan: settings.flow.key_vlan, count }
+    ParseOptions { key_vlan: settings.flow.key_vlan, count, ..ParseOptions::default() }
 }
 
 /// Sizes a table as the settings say.
 pub(super) fn table_config(settings: &Settings, seed: u64) -> TableConfig {
-    TableConfig { capacity: settings.flow.capacity, seed, service_ports: settings.flow.service_ports.clone() }
+    TableConfig {
+        capacity: settings.flow.capacity,
+        seed,
+        service_ports: settings.flow.service_ports.clone(),
+        ..TableConfig::default()
+    }
 }
 
 /// Replays the files and reports. The exit code is 1 where a file could not be read to its end, the table was full, or

@@ -1,7 +1,8 @@
 //! One conversation: its halves, its identity once fixed, and the window since its last record.
 
 use flowtable::{
-    Counters, Direction, EndReason, FirstPacket, FlowKey, FlowRecord, Initiator, Nanos, TcpRecord, tcp_flag,
+    Counters, Direction, EndReason, Events, FirstPacket, FlowKey, FlowRecord, Initiator, Nanos, TcpRecord,
+    tcp_flag,
 };
 
 use super::orientation::Claim;
@@ -215,9 +216,16 @@ impl Conversation {
             end: self.last_seen,
             number: self.number,
             end_reason: self.end_reason(window.forced, if_living),
-            tcp: self.tcp.map(|view| TcpRecord { state: state(view), flags: window.tcp_flags }),
+            tcp: self.tcp.map(|view| TcpRecord {
+                state: state(view),
+                flags: window.tcp_flags,
+                ..TcpRecord::default()
+            }),
             to_destination: counters(forward),
             to_source: counters(forward.flipped()),
+            error: None,
+            tunnel: None,
+            events: Events::default(),
         };
         self.number += 1;
         self.reported_to = self.last_seen;

@@ -210,7 +210,7 @@ impl Stitcher {
         let conversation = self.store.conversation_mut(id);
         self.stats.emitted += 1;
         self.stats.joined += u64::from(conversation.is_joined());
-        out.record(&conversation.cut(if_living));
+        out.record(conversation.cut(if_living));
     }
 
     fn patience(&self, protocol: u8) -> Patience {
@@ -244,8 +244,8 @@ pub struct HalfSink<'a, S> {
 }
 
 impl<S: RecordSink> RecordSink for HalfSink<'_, S> {
-    fn record(&mut self, record: &FlowRecord) {
-        self.stitcher.offer(self.worker, record, self.now, self.out);
+    fn record(&mut self, record: FlowRecord) {
+        self.stitcher.offer(self.worker, &record, self.now, self.out);
     }
 }
 

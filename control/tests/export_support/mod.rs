@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flowtable::{
-    Counters, Direction, EndReason, Endpoint as FlowEndpoint, Family, FirstPacket, FlowKey, FlowRecord,
-    Initiator, Nanos, protocol,
+    Counters, Direction, EndReason, Endpoint as FlowEndpoint, Events, Family, FirstPacket, FlowKey,
+    FlowRecord, Initiator, Nanos, protocol,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
@@ -49,6 +49,9 @@ fn record(number: u32) -> FlowRecord {
         tcp: None,
         to_destination: Counters::default(),
         to_source: Counters::default(),
+        error: None,
+        tunnel: None,
+        events: Events::default(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Two records whose spans are written down by hand, attribute by attribute.
 
 use flowtable::{
-    Counters, Direction, EndReason, Endpoint, Family, FirstPacket, FlowKey, FlowRecord, Initiator, Nanos,
-    PortId, TcpRecord, TcpState, protocol, tcp_flag,
+    Counters, Direction, EndReason, Endpoint, Events, Family, FirstPacket, FlowKey, FlowRecord, Initiator,
+    Nanos, PortId, TcpRecord, TcpState, protocol, tcp_flag,
 };
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
@@ -36,6 +36,7 @@ pub(crate) fn tcp_record() -> FlowRecord {
         tcp: Some(TcpRecord {
             state: TcpState::Established,
             flags: tcp_flag::ACK | tcp_flag::PSH | tcp_flag::SYN,
+            ..TcpRecord::default()
         }),
         to_destination: Counters {
             packets_delta: 10,
@@ -49,6 +50,9 @@ pub(crate) fn tcp_record() -> FlowRecord {
             packets_total: 5_000_000_000,
             bytes_total: u64::MAX,
         },
+        error: None,
+        tunnel: None,
+        events: Events::default(),
     }
 }
 
@@ -79,6 +83,9 @@ fn icmpv6_record() -> FlowRecord {
         tcp: None,
         to_destination: Counters { packets_delta: 1, bytes_delta: 96, packets_total: 1, bytes_total: 96 },
         to_source: Counters::default(),
+        error: None,
+        tunnel: None,
+        events: Events::default(),
     }
 }
 

@@ -85,7 +85,7 @@ proptest! {
         first in records::record(),
         count in 1_u32..6,
     ) {
-        let records: Vec<_> = (0..count).map(|number| FlowRecord { number, ..first }).collect();
+        let records: Vec<_> = (0..count).map(|number| FlowRecord { number, ..first.clone() }).collect();
         let request = protobuf(&SpanSettings::default(), &records);
         let mut previous: Option<&Span> = None;
         let mut ids = HashSet::new();
@@ -133,7 +133,8 @@ proptest! {
 fn another_seed_gives_other_ids_and_nothing_else() {
     let record = by_hand::tcp_record();
     let seeded = SpanSettings { identity_seed: 1, ..SpanSettings::default() };
-    let (one, other) = (protobuf(&SpanSettings::default(), &[record]), protobuf(&seeded, &[record]));
+    let (one, other) =
+        (protobuf(&SpanSettings::default(), std::slice::from_ref(&record)), protobuf(&seeded, &[record]));
     let (one, other) = (&spans(&one)[0], &spans(&other)[0]);
     assert_ne!(one.trace_id, other.trace_id);
     assert_ne!(one.span_id, other.span_id);

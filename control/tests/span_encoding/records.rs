@@ -1,8 +1,8 @@
 //! Arbitrary records and settings.
 
 use flowtable::{
-    Counters, Direction, EndReason, Endpoint, Family, FirstPacket, FlowKey, FlowRecord, Initiator, Nanos,
-    PortId, TcpRecord, TcpState, protocol,
+    Counters, Direction, EndReason, Endpoint, Events, Family, FirstPacket, FlowKey, FlowRecord, Initiator,
+    Nanos, PortId, TcpRecord, TcpState, protocol,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -51,6 +51,9 @@ pub(crate) fn record() -> impl Strategy<Value = FlowRecord> {
                 tcp: (key.protocol == protocol::TCP).then_some(tcp),
                 to_destination: out,
                 to_source: back,
+                error: None,
+                tunnel: None,
+                events: Events::default(),
             }
         })
 }
@@ -98,7 +101,11 @@ fn first_packet() -> impl Strategy<Value = FirstPacket> {
 }
 
 fn tcp() -> impl Strategy<Value = TcpRecord> {
-    (select(&TcpState::ALL[..]), any::<u8>()).prop_map(|(state, flags)| TcpRecord { state, flags })
+    (select(&TcpState::ALL[..]), any::<u8>()).prop_map(|(state, flags)| TcpRecord {
+        state,
+        flags,
+        ..TcpRecord::default()
+    })
 }
 
 fn counters() -> impl Strategy<Value = Counters> {

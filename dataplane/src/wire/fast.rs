@@ -68,6 +68,7 @@ pub(super) fn tcp_in_ipv4(
             flow_label: 0,
             icmp: None,
         },
+        tunnel: 0,
     })
 }
 
@@ -91,7 +92,7 @@ fn narrow_key(lo: u64, hi: u64) -> FlowKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{LinkType, parse_any};
+    use crate::wire::{Beside, LinkType, parse_any};
     use proptest::prelude::*;
 
     /// Ethernet, IPv4 and TCP with six octets of payload.
@@ -123,9 +124,9 @@ mod tests {
             }
             let frame = &frame[..length];
             let count = if frame_octets { ByteCount::Frame } else { ByteCount::Ip };
-            let options = ParseOptions { key_vlan: true, count };
+            let options = ParseOptions { count, ..ParseOptions::default() };
             if let Some(packet) = fast(frame, missing, &options) {
-                let general = parse_any(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options).unwrap();
+                let general = parse_any(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut Beside::default()).unwrap();
                 prop_assert_eq!((general.packet, general.anomaly), (packet, None));
             }
         }

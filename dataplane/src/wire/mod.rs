@@ -31,11 +31,13 @@ mod udp;
 mod vlan;
 
 use flowtable::{
-    Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, TcpSegment, protocol, tcp_flag,
+    Direction, Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Quote, Role, TcpSegment,
+    Tunnel, protocol, tcp_flag,
 };
 
 pub use crate::reason::{Anomaly, Reason};
 pub use link::LinkType;
+pub use tunnel::{PortList, TunnelOptions};
 
 /// Which octets a flow counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,13 +54,22 @@ pub enum ByteCount {
 pub struct ParseOptions {
     /// Whether VLAN ids keep flows apart.
     pub key_vlan: bool,
+    /// Whether the id of the outermost tunnel keeps flows apart.
+    pub key_tunnel: bool,
     /// Which octets a flow counts.
     pub count: ByteCount,
+    /// Which encapsulations are entered.
+    pub tunnels: TunnelOptions,
 }
 
 impl Default for ParseOptions {
     fn default() -> ParseOptions {
-        ParseOptions { key_vlan: true, count: ByteCount::Ip }
+        ParseOptions {
+            key_vlan: true,
+            key_tunnel: true,
+            count: ByteCount::Ip,
+            tunnels: TunnelOptions::default(),
+        }
     }
 }
 
@@ -69,6 +80,43 @@ pub struct Parsed {
     pub packet: Packet,
     /// What was wrong behind the IP header, where something was.
     pub anomaly: Option<Anomaly>,
+    /// Whether there is more to know, in the [`Beside`] handed to [`parse`].
+    pub beside: bool,
+}
+
+/// What only some packets have. Written only for those, see [`Parsed::beside`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// The outermost encapsulation.
+    pub tunnel: Option<Tunnel>,
+    /// The fragment, where the innermost IP packet that can be read is one.
+    pub fragment: Option<Fragment>,
+    /// What an ICMP error says of another flow.
+    pub quote: Option<Quote>,
+}
+
+/// One fragment of an IP packet, RFC 791 §3.2 and RFC 8200 §4.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// Source of the fragmented IP packet, in host order.
+    pub source: u128,
+    /// Destination of the fragmented IP packet.
+    pub destination: u128,
+    /// IP version of the fragmented packet.
+    pub family: Family,
+    /// Protocol of what was cut into fragments: the IPv4 protocol field, or the next header of the IPv6 fragment header.
+    pub protocol: u8,
+    /// Identification: 16 bits in IPv4, 32 in IPv6.
+    pub id: u32,
+    /// Where this part begins, in octets.
+    pub offset: u32,
+    /// Octets of this part.
+    pub length: u32,
+    /// Whether more parts follow.
+    pub more: bool,
+    /// The flow of the fragmented packet itself and this fragment's way in it: with the ports where this is the first
+    /// part, with ports of 0 where it is a later one. Not that of a packet inside it.
+    pub flow: (FlowKey, Direction),
 }
 
 /// Parses one frame.
@@ -91,13 +139,14 @@ pub fn parse(
     at: Nanos,
     port: PortId,
     options: &ParseOptions,
+    beside: &mut Beside,
 ) -> Result<Parsed, Reason> {
     if link == LinkType::Ethernet
         && let Some(packet) = fast::tcp_in_ipv4(frame, wire_len, at, port, options)
     {
-        return Ok(Parsed { packet, anomaly: None });
+        return Ok(Parsed { packet, anomaly: None, beside: false });
     }
-    parse_any(link, frame, wire_len, at, port, options)
+    parse_any(link, frame, wire_len, at, port, options, beside)
 }
 
 /// [`parse`] for every link layer, protocol and kind of damage.
@@ -109,6 +158,7 @@ fn parse_any(
     at: Nanos,
     port: PortId,
     options: &ParseOptions,
+    _beside: &mut Beside,
 ) -> Result<Parsed, Reason> {
     let framed = link::parse(link, frame)?;
     let wire_len = wire_len.max(octets(frame));
@@ -146,8 +196,9 @@ fn parse_any(
             flow_label: ip.flow_label,
             icmp: upper.icmp,
         },
+        tunnel: 0,
     };
-    Ok(Parsed { packet, anomaly: ip.anomaly.or(upper.anomaly) })
+    Ok(Parsed { packet, anomaly: ip.anomaly.or(upper.anomaly), beside: false })
 }
 
 /// The IP version the layer below announces.

@@ -9,7 +9,7 @@ use flowtable::{
 pub const MS: u64 = 1_000_000;
 
 pub fn config(capacity: u32) -> TableConfig {
-    TableConfig { capacity, seed: 7, service_ports: vec![] }
+    TableConfig { capacity, seed: 7, details: 64, ..TableConfig::default() }
 }
 
 pub fn packet(protocol: u8, from: (u32, u16), to: (u32, u16), at_ms: u64) -> Packet {
@@ -23,6 +23,7 @@ pub fn packet(protocol: u8, from: (u32, u16), to: (u32, u16), at_ms: u64) -> Pac
         role: Role::Unknown,
         tcp: TcpSegment::default(),
         first: FirstPacket { port: PortId(3), ttl: 64, ..FirstPacket::default() },
+        tunnel: 0,
     }
 }
 

@@ -1,0 +1,96 @@
+//! The packets of one burst with what only some of them carry beside the common part. Taken once, used again for each burst.
+
+use crate::packet::{Packet, Quote};
+use crate::tunnel::Tunnel;
+
+/// Packets on their way to [`crate::Writer::update_burst`]. Allocates only where it is pushed beyond its capacity.
+#[derive(Clone, Debug, Default)]
+pub struct Burst {
+    packets: Vec<Packet>,
+    tunnels: Vec<Tunnel>,
+    quotes: Vec<Quote>,
+}
+
+impl Burst {
+    /// An empty burst with room for `packets`, each of them in a tunnel and quoting another.
+    pub fn with_capacity(packets: usize) -> Burst {
+        Burst {
+            packets: Vec::with_capacity(packets),
+            tunnels: Vec::with_capacity(packets),
+            quotes: Vec::with_capacity(packets),
+        }
+    }
+
+    /// Adds a packet outside tunnels.
+    #[inline]
+    pub fn push(&mut self, packet: Packet) {
+        self.packets.push(packet);
+    }
+
+    /// Adds a packet and the outermost tunnel it came in.
+    pub fn push_in(&mut self, tunnel: Tunnel, packet: Packet) {
+        self.tunnels.push(tunnel);
+        let place = u32::try_from(self.tunnels.len()).unwrap_or(0);
+        self.packets.push(Packet { tunnel: place, ..packet });
+    }
+
+    /// Adds what an ICMP error says of another flow.
+    pub fn push_quote(&mut self, quote: Quote) {
+        self.quotes.push(quote);
+    }
+
+    /// Packets in the burst.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// The packets, in the order they came.
+    #[inline]
+    pub fn packets(&self) -> &[Packet] {
+        &self.packets
+    }
+
+    /// The packets, to be changed in place: the benchmarks' clock.
+    pub fn packets_mut(&mut self) -> &mut [Packet] {
+        &mut self.packets
+    }
+
+    /// The tunnel of one of its packets.
+    #[inline]
+    pub fn tunnel_of(&self, packet: &Packet) -> Option<&Tunnel> {
+        self.tunnels.get((packet.tunnel as usize).wrapping_sub(1))
+    }
+
+    /// What the burst's ICMP errors say.
+    #[inline]
+    pub fn quotes(&self) -> &[Quote] {
+        &self.quotes
+    }
+
+    /// Back to empty; keeps its memory.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.packets.clear();
+        self.tunnels.clear();
+        self.quotes.clear();
+    }
+}
+
+impl FromIterator<Packet> for Burst {
+    fn from_iter<I: IntoIterator<Item = Packet>>(packets: I) -> Burst {
+        Burst { packets: packets.into_iter().collect(), ..Burst::default() }
+    }
+}
+
+impl From<Packet> for Burst {
+    fn from(packet: Packet) -> Burst {
+        Burst::from_iter([packet])
+    }
+}
