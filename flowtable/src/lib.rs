@@ -4,6 +4,7 @@
 
 mod burst;
 mod event;
+mod exclusions;
 mod hash;
 mod index;
 mod key;
@@ -25,6 +26,7 @@ mod writer;
 
 pub use burst::Burst;
 pub use event::{Event, EventDetail, EventKind, NetworkError};
+pub use exclusions::{Exclusion, Exclusions, MAX_EXCLUSIONS};
 pub use key::{Direction, Endpoint, Family, FlowKey, protocol};
 pub use mem::MemoryError;
 pub use observer::{LiveFlow, Observer};

@@ -4,6 +4,7 @@
 //! prefetch buckets, compare tags and prefetch slots, then compare keys and write.
 
 use crate::burst::Burst;
+use crate::exclusions::Exclusions;
 use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
 use crate::key::protocol;
@@ -35,6 +36,7 @@ pub struct Writer {
     /// no two flows of a key share their start.
     floor: Nanos,
     staged: Box<[Staged; MAX_BURST]>,
+    exclusions: Arc<Exclusions>,
 }
 
 /// What the first stages found out about a packet.
@@ -58,6 +60,15 @@ pub struct BurstOutcome {
     pub in_flows: u32,
     /// Not counted: no slot was free and the Sweeper has yet to take earlier evictions.
     pub table_full: u32,
+    /// Not counted: of a conversation that is to open no flow, see [`Exclusions`].
+    pub excluded: u32,
+}
+
+/// What became of a packet.
+enum Admission {
+    Counted,
+    Full,
+    Excluded,
 }
 
 impl Writer {
@@ -76,6 +87,7 @@ impl Writer {
             floor: Nanos(0),
             staged: Box::new([NOTHING_STAGED; MAX_BURST]),
             shared,
+            exclusions: Arc::default(),
         })
     }
 
@@ -111,14 +123,19 @@ impl Writer {
             }
             for (at, packet) in burst.iter().enumerate() {
                 let staged = self.staged[at % MAX_BURST];
-                if self.count(packet, &staged) {
-                    outcome.in_flows += 1;
-                } else {
-                    outcome.table_full += 1;
+                match self.count(packet, &staged) {
+                    Admission::Counted => outcome.in_flows += 1,
+                    Admission::Full => outcome.table_full += 1,
+                    Admission::Excluded => outcome.excluded += 1,
                 }
             }
         }
         outcome
+    }
+
+    /// Keeps conversations from opening flows; those that have one keep it.
+    pub fn exclude(&mut self, exclusions: Arc<Exclusions>) {
+        self.exclusions = exclusions;
     }
 
     /// Frees flows the Sweeper has exported, `limit` at most; a flow that got a packet since lives on.
@@ -157,7 +174,7 @@ impl Writer {
     }
 
     #[inline]
-    fn count(&mut self, packet: &Packet, staged: &Staged) -> bool {
+    fn count(&mut self, packet: &Packet, staged: &Staged) -> Admission {
         let shared = &self.shared;
         let Staged { words, hash, guess } = staged;
         let hash = *hash;
@@ -175,11 +192,11 @@ impl Writer {
                 self.hand_over(slot, EndReason::EndOfFlowDetected);
                 bump(&self.shared.tallies.reused);
                 self.open(slot, packet, words);
-                true
+                Admission::Counted
             }
             Some(slot) => {
                 touch(&self.shared, slot, packet);
-                true
+                Admission::Counted
             }
             None => self.admit(packet, words, hash),
         }
@@ -187,14 +204,17 @@ impl Writer {
 
     #[cold]
     #[inline(never)]
-    fn admit(&mut self, packet: &Packet, words: &KeyWords, hash: KeyHash) -> bool {
+    fn admit(&mut self, packet: &Packet, words: &KeyWords, hash: KeyHash) -> Admission {
+        if self.exclusions.covers(packet) {
+            return Admission::Excluded;
+        }
         if self.free_len == 0 && !self.evict(hash) {
-            return false;
+            return Admission::Full;
         }
         let slot = SlotId(self.free[self.free_len - 1]);
         let entered = self.index.insert(hash, slot) || (self.evict(hash) && self.index.insert(hash, slot));
         if !entered {
-            return false;
+            return Admission::Full;
         }
         // An eviction just now put its slot on top of the stack; take the one that was entered.
         if self.free[self.free_len - 1] != slot.0 {
@@ -206,7 +226,7 @@ impl Writer {
         let region = &self.shared.regions[slot.0 as usize / REGION_SLOTS];
         region.store(region.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.open(slot, packet, words);
-        true
+        Admission::Counted
     }
 
     fn open(&mut self, slot: SlotId, packet: &Packet, words: &KeyWords) {
