@@ -54,8 +54,15 @@ counters! {
         VlanTruncated => "vlan", "truncated", "The frame ends inside a VLAN tag.";
         VlanTooDeep => "vlan", "too_deep", "The frame carries more VLAN tags than are followed.";
         PbbTruncated => "pbb", "truncated", "The frame ends inside an IEEE 802.1ah backbone tag.";
-        Mpls => "mpls", "not_decapsulated", "An MPLS packet, which is not decapsulated.";
-        Pppoe => "pppoe", "not_decapsulated", "A PPPoE frame, which is not decapsulated.";
+        Mpls => "mpls", "not_decapsulated", "An MPLS packet, where these are not to be decapsulated.";
+        MplsTruncated => "mpls", "truncated", "The frame ends inside the MPLS label stack or the control word behind it.";
+        MplsTooDeep => "mpls", "too_deep", "The MPLS label stack has more labels than are followed.";
+        MplsNotIp => "mpls", "not_ip", "An MPLS packet that carries neither IP nor an Ethernet frame.";
+        Pppoe => "pppoe", "not_decapsulated", "A PPPoE frame, where these are not to be decapsulated.";
+        PppoeTruncated => "pppoe", "truncated", "The frame ends inside the PPPoE header or the PPP protocol field.";
+        PppoeBadHeader => "pppoe", "bad_header", "A PPPoE header of another version, or with a code that does not carry data.";
+        PppoeDiscovery => "pppoe", "discovery", "A PPPoE frame that opens or closes a session.";
+        PppoeControl => "pppoe", "not_ip", "A PPPoE frame of a PPP protocol other than IP.";
         IpVersionUnknown => "ip", "bad_version", "A packet on a link without types whose IP version is neither 4 nor 6.";
         Ipv4Truncated => "ipv4", "truncated", "The frame ends inside the IPv4 header.";
         Ipv4BadVersion => "ipv4", "bad_version", "A packet announced as IPv4 whose version field is not 4.";
@@ -97,7 +104,10 @@ impl Reason {
                 | Self::Llc
                 | Self::OtherEthertype
                 | Self::Mpls
+                | Self::MplsNotIp
                 | Self::Pppoe
+                | Self::PppoeDiscovery
+                | Self::PppoeControl
                 | Self::TableFull
         )
     }

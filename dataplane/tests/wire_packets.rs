@@ -180,8 +180,8 @@ fn what_is_no_ip_packet_is_told_by_reason() {
     let reason = |frame: &[u8]| parse(frame).err();
     assert_eq!(reason(&[0; 13]), Some(Reason::EthernetTruncated));
     assert_eq!(reason(&ethernet([0x08, 0x06], &[0; 28])), Some(Reason::Arp));
-    assert_eq!(reason(&ethernet([0x88, 0x47], &[0; 28])), Some(Reason::Mpls));
-    assert_eq!(reason(&ethernet([0x88, 0x64], &[0; 28])), Some(Reason::Pppoe));
+    assert_eq!(reason(&ethernet([0x88, 0x47], &[0; 28])), Some(Reason::MplsTruncated));
+    assert_eq!(reason(&ethernet([0x88, 0x64], &[0; 28])), Some(Reason::PppoeBadHeader));
     assert_eq!(reason(&ethernet([0x81, 0x00], &[0; 3])), Some(Reason::VlanTruncated));
     assert_eq!(reason(&ethernet([0x88, 0xe7], &[0; 3])), Some(Reason::PbbTruncated));
     assert_eq!(reason(&ethernet([0x88, 0xe7], &[0; 12])), Some(Reason::EthernetTruncated));

@@ -1,9 +1,12 @@
-//! From an Ethernet type to IP: the walk over VLAN tags, 802.1ah backbone tags and LLC/SNAP (IEEE 802.3 §3.2.6).
+//! From an Ethernet type to IP: the walk over VLAN tags, 802.1ah backbone tags, MPLS, PPPoE and LLC/SNAP (IEEE 802.3
+//! §3.2.6).
 
-use super::{Network, Reason, link::ethernet, llc, pbb, tunnel, vlan};
+use super::{Network, Reason, TunnelOptions, link::ethernet, llc, pbb, tunnel, vlan};
+use tunnel::Below;
 
-/// Headers followed between the link layer and IP: [`vlan::MAX_TAGS`] tags, a backbone tag and one LLC header.
-const MAX_HEADERS: usize = 6;
+/// Headers followed between the link layer and IP: [`vlan::MAX_TAGS`] tags, a backbone tag and one LLC header, and as
+/// much again in a frame that an MPLS pseudowire carries.
+const MAX_HEADERS: usize = 12;
 
 /// An 802.3 length field holds at most 1,500; from 0x0600 on the field is a type.
 const MAX_LENGTH: u16 = 0x05ff;
@@ -22,6 +25,8 @@ pub(super) mod number {
     pub(crate) const QINQ_OLD: [u16; 3] = [0x9100, 0x9200, 0x9300];
     /// IEEE 802.1ah backbone service instance tag.
     pub(crate) const PBB: u16 = 0x88e7;
+    /// Bridged Ethernet in a tunnel.
+    pub(crate) const BRIDGED: u16 = 0x6558;
     pub(crate) const MPLS: u16 = 0x8847;
     pub(crate) const MPLS_UPSTREAM: u16 = 0x8848;
     pub(crate) const PPPOE_DISCOVERY: u16 = 0x8863;
@@ -36,17 +41,30 @@ pub(super) struct Found<'a> {
     pub rest: &'a [u8],
 }
 
+/// Whether `field` is an Ethernet type, as opposed to the length of an 802.3 frame.
+pub(super) fn is_type(field: u16) -> bool {
+    field > MAX_LENGTH
+}
+
 /// Follows `ethertype` to the IP packet in `bytes`.
 #[inline]
-pub(super) fn walk(ethertype: u16, bytes: &[u8]) -> Result<Found<'_>, Reason> {
+pub(super) fn walk<'a>(
+    ethertype: u16,
+    bytes: &'a [u8],
+    options: &TunnelOptions,
+) -> Result<Found<'a>, Reason> {
     match ethertype {
         number::IPV4 => Ok(Found { network: Network::V4, vlans: 0, rest: bytes }),
         number::IPV6 => Ok(Found { network: Network::V6, vlans: 0, rest: bytes }),
-        _ => walk_headers(ethertype, bytes),
+        _ => walk_headers(ethertype, bytes, options),
     }
 }
 
-fn walk_headers(mut ethertype: u16, mut bytes: &[u8]) -> Result<Found<'_>, Reason> {
+fn walk_headers<'a>(
+    mut ethertype: u16,
+    mut bytes: &'a [u8],
+    options: &TunnelOptions,
+) -> Result<Found<'a>, Reason> {
     let mut tags = vlan::Tags::default();
     for _ in 0..=MAX_HEADERS {
         match ethertype {
@@ -63,7 +81,14 @@ fn walk_headers(mut ethertype: u16, mut bytes: &[u8]) -> Result<Found<'_>, Reaso
                 let (llc, rest) = llc::parse(bytes)?;
                 (ethertype, bytes) = (llc.ethertype.ok_or(Reason::Llc)?, rest);
             }
-            other => return Err(not_ip(other)),
+            other => match tunnel::below_ip(other, bytes, options).ok_or_else(|| not_ip(other))?? {
+                Below::Ip(network, rest) => return Ok(Found { network, vlans: tags.key(), rest }),
+                Below::Frame(inner) => {
+                    tags.enter_frame();
+                    let (frame, rest) = ethernet::parse(inner)?;
+                    (ethertype, bytes) = (frame.ethertype, rest);
+                }
+            },
         }
     }
     Err(Reason::LinkTooDeep)
@@ -78,7 +103,7 @@ fn tag<'a>(tags: &mut vlan::Tags, bytes: &'a [u8]) -> Result<(u16, &'a [u8]), Re
 fn not_ip(ethertype: u16) -> Reason {
     match ethertype {
         number::ARP | number::RARP => Reason::Arp,
-        other => tunnel::not_entered(other).unwrap_or(Reason::OtherEthertype),
+        _ => Reason::OtherEthertype,
     }
 }
 
@@ -86,15 +111,20 @@ fn not_ip(ethertype: u16) -> Reason {
 mod tests {
     use super::*;
 
+    fn found(ethertype: u16, bytes: &[u8]) -> Result<Found<'_>, Reason> {
+        walk(ethertype, bytes, &TunnelOptions::default())
+    }
+
     fn reason(ethertype: u16, bytes: &[u8]) -> Option<Reason> {
-        walk(ethertype, bytes).err()
+        found(ethertype, bytes).err()
     }
 
     #[test]
     fn what_is_not_ip_is_told_apart() {
         assert_eq!(reason(number::ARP, &[]), Some(Reason::Arp));
-        assert_eq!(reason(number::MPLS, &[]), Some(Reason::Mpls));
-        assert_eq!(reason(number::PPPOE_SESSION, &[]), Some(Reason::Pppoe));
+        let off = TunnelOptions { mpls: false, pppoe: false, ..TunnelOptions::default() };
+        assert_eq!(walk(number::MPLS, &[], &off).err(), Some(Reason::Mpls));
+        assert_eq!(walk(number::PPPOE_SESSION, &[], &off).err(), Some(Reason::Pppoe));
         assert_eq!(reason(0x88cc, &[]), Some(Reason::OtherEthertype));
         assert_eq!(reason(38, &[0x42, 0x42, 3]), Some(Reason::Llc));
     }
@@ -105,13 +135,13 @@ mod tests {
         bytes.extend([1; 6]);
         bytes.extend([2; 6]);
         bytes.extend([0x81, 0x00, 0x00, 0x07, 0x86, 0xdd, 0x60]);
-        let found = walk(number::PBB, &bytes).unwrap();
+        let found = found(number::PBB, &bytes).unwrap();
         assert_eq!((found.network, found.vlans, found.rest), (Network::V6, 7 << 12, &[0x60][..]));
     }
 
     #[test]
     fn ip_is_found_in_snap() {
-        let found = walk(40, &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0, 0x45]).unwrap();
+        let found = found(40, &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0, 0x45]).unwrap();
         assert_eq!((found.network, found.rest), (Network::V4, &[0x45][..]));
     }
 
@@ -119,5 +149,14 @@ mod tests {
     fn snap_in_snap_is_followed_only_so_far() {
         let bytes = [0xaa, 0xaa, 3, 0, 0, 0, 0, 40].repeat(20);
         assert_eq!(reason(40, &bytes), Some(Reason::LinkTooDeep));
+    }
+
+    #[test]
+    fn tags_of_a_frame_in_a_pseudowire_are_not_those_of_the_outer_frame() {
+        let mut bytes = vec![0, 7, 0x88, 0x47, 0, 1, 0x01, 64, 0, 0, 0, 0];
+        bytes.extend([1; 12]);
+        bytes.extend([0x81, 0x00, 0x00, 0x09, 0x08, 0x00, 0x45]);
+        let found = found(number::VLAN, &bytes).unwrap();
+        assert_eq!((found.network, found.vlans, found.rest), (Network::V4, 7 << 12, &[0x45][..]));
     }
 }

@@ -1,8 +1,13 @@
 //! IPv4 header, RFC 791 §3.1. Gives addresses, protocol and lengths; options are stepped over, the checksum is not looked at.
 
-use super::{Anomaly, Reason, octets, up_to};
+use super::{Anomaly, Reason, ip::Part, octets, up_to};
 
 const HEADER_LEN: usize = 20;
+
+/// More parts of the packet follow.
+const MORE_FRAGMENTS: u16 = 0x2000;
+/// Where a part begins, in units of 8 octets.
+const OFFSET: u16 = 0x1fff;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ipv4 {
@@ -16,9 +21,8 @@ pub(super) struct Ipv4 {
     pub total_length: u32,
     /// Octets behind header and options by the total length.
     pub payload_octets: u32,
-    /// In units of 8 octets.
-    pub fragment_offset: u16,
-    pub more_fragments: bool,
+    /// Where this is a fragment, which one.
+    pub part: Option<Part>,
     pub anomaly: Option<Anomaly>,
 }
 
@@ -51,8 +55,13 @@ pub(super) fn parse(bytes: &[u8], wire_octets: u32) -> Result<(Ipv4, &[u8]), Rea
         traffic_class: header[1],
         total_length,
         payload_octets,
-        fragment_offset: fragment & 0x1fff,
-        more_fragments: fragment & 0x2000 != 0,
+        part: (fragment & (MORE_FRAGMENTS | OFFSET) != 0).then(|| Part {
+            id: u32::from(u16::from_be_bytes([header[4], header[5]])),
+            protocol: header[9],
+            offset: u32::from(fragment & OFFSET) << 3,
+            octets: payload_octets,
+            more: fragment & MORE_FRAGMENTS != 0,
+        }),
         anomaly: if total_length > wire_octets { Some(Anomaly::Ipv4BeyondFrame) } else { None },
     };
     let packet = up_to(bytes, total_length);
@@ -89,8 +98,7 @@ pub(super) mod tests {
             traffic_class: 0xb8,
             total_length: 23,
             payload_octets: 3,
-            fragment_offset: 0,
-            more_fragments: false,
+            part: None,
             anomaly: None,
         };
         assert_eq!((header, payload), (expected, &[1, 2, 3][..]));
@@ -108,10 +116,13 @@ pub(super) mod tests {
     #[test]
     fn fragment_fields_are_told_apart() {
         let mut bytes = packet(17, &[0; 8]);
+        let part = |offset, more| Some(Part { id: 1, protocol: 17, offset, octets: 8, more });
         (bytes[6], bytes[7]) = (0x20, 0x00);
-        assert_eq!(parsed(&bytes).map(|(h, _)| (h.fragment_offset, h.more_fragments)), Ok((0, true)));
+        assert_eq!(parsed(&bytes).map(|(header, _)| header.part), Ok(part(0, true)));
         (bytes[6], bytes[7]) = (0x40, 0xb9);
-        assert_eq!(parsed(&bytes).map(|(h, _)| (h.fragment_offset, h.more_fragments)), Ok((185, false)));
+        assert_eq!(parsed(&bytes).map(|(header, _)| header.part), Ok(part(1480, false)));
+        (bytes[6], bytes[7]) = (0x40, 0x00);
+        assert_eq!(parsed(&bytes).map(|(header, _)| header.part), Ok(None));
     }
 
     #[test]

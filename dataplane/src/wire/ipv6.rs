@@ -1,9 +1,10 @@
 //! IPv6 header and extension headers, RFC 8200 §3 and §4. Gives addresses, lengths and the protocol behind the extensions.
 //!
-//! Hop-by-hop, routing, fragment, destination options and shim6 (RFC 5533) headers are stepped over. Mobility, HIP, AH
-//! and ESP end the walk: they are flows of their own protocol without ports, like "no next header".
+//! Hop-by-hop, routing, fragment, destination options and shim6 (RFC 5533) headers are stepped over. Mobility and HIP end
+//! the walk: they are flows of their own protocol without ports, like "no next header". AH and ESP end it as well: they
+//! are tunnels, and a chain that goes on behind AH is walked from there.
 
-use super::{Anomaly, Reason, octets, up_to};
+use super::{Anomaly, Reason, ip::Part, octets, up_to};
 use flowtable::protocol::{TCP, UDP};
 
 const HEADER_LEN: usize = 40;
@@ -32,8 +33,6 @@ mod option {
 pub(super) struct Ipv6 {
     pub source: u128,
     pub destination: u128,
-    /// The last header that could be read as such: the transport protocol, or where the walk ended.
-    pub protocol: u8,
     pub hop_limit: u8,
     pub traffic_class: u8,
     /// 20 bits.
@@ -41,12 +40,27 @@ pub(super) struct Ipv6 {
     /// Octets of the packet: payload length + 40. A payload length of 0 stands for the jumbo option's length
     /// (RFC 2675) or, under TCP and UDP, for what is left of the frame, as segmentation offload leaves it.
     pub octets: u32,
+    pub chain: Chain,
+}
+
+/// Where the walk over the extension headers stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// The last header that could be read as such: the transport protocol, or where the walk ended.
+    pub protocol: u8,
     /// Octets behind the extension headers by the payload length.
-    pub payload_octets: u32,
-    /// In units of 8 octets; 0 for an unfragmented packet.
-    pub fragment_offset: u16,
-    pub more_fragments: bool,
+    pub octets: u32,
+    /// What the fragment header says, unless it is that of a whole packet (RFC 6946).
+    pub part: Option<Part>,
     pub anomaly: Option<Anomaly>,
+}
+
+impl Chain {
+    /// Before a header of the type `protocol`, from which on there are `octets`.
+    #[inline]
+    pub(super) fn new(protocol: u8, octets: u32) -> Chain {
+        Chain { protocol, octets, part: None, anomaly: None }
+    }
 }
 
 /// Parses `bytes`, of which `wire_octets` were on the wire.
@@ -68,25 +82,24 @@ pub(super) fn parse(bytes: &[u8], wire_octets: u32) -> Result<(Ipv6, &[u8]), Rea
     let mut ipv6 = Ipv6 {
         source: u128::from_be_bytes(*source),
         destination: u128::from_be_bytes(*destination),
-        protocol: *next_header,
         hop_limit: *hop_limit,
         traffic_class: (first_word >> 20 & 0xff) as u8,
         flow_label: first_word & 0x000f_ffff,
         octets: payload_length.saturating_add(40),
-        payload_octets: payload_length,
-        fragment_offset: 0,
-        more_fragments: false,
-        anomaly: if payload_length > wire_payload { Some(Anomaly::Ipv6BeyondFrame) } else { None },
+        chain: Chain::new(*next_header, payload_length),
     };
-    let payload = step_over_extensions(&mut ipv6, up_to(rest, payload_length));
+    if payload_length > wire_payload {
+        ipv6.chain.anomaly = Some(Anomaly::Ipv6BeyondFrame);
+    }
+    let payload = step_over_extensions(&mut ipv6.chain, up_to(rest, payload_length));
     Ok((ipv6, payload))
 }
 
-/// Moves `ipv6.protocol` on to the first header that is no extension, and gives the octets from there on.
+/// Moves `chain` on to the first header that is no extension, and gives the octets from there on.
 #[inline]
-fn step_over_extensions<'a>(ipv6: &mut Ipv6, mut bytes: &'a [u8]) -> &'a [u8] {
+pub(super) fn step_over_extensions<'a>(chain: &mut Chain, mut bytes: &'a [u8]) -> &'a [u8] {
     for _ in 0..MAX_EXTENSIONS {
-        let length = match ipv6.protocol {
+        let length = match chain.protocol {
             extension::HOP_BY_HOP | extension::ROUTING | extension::DESTINATION | extension::SHIM6 => {
                 extension_length(bytes)
             }
@@ -94,34 +107,40 @@ fn step_over_extensions<'a>(ipv6: &mut Ipv6, mut bytes: &'a [u8]) -> &'a [u8] {
             _ => return bytes,
         };
         let Some((header, rest)) = length.and_then(|length| bytes.split_at_checked(length)) else {
-            ipv6.anomaly = Some(Anomaly::Ipv6ExtensionCut);
+            chain.anomaly = Some(Anomaly::Ipv6ExtensionCut);
             return &[];
         };
-        let &[next, _, f0, f1] = header.first_chunk().unwrap_or(&[0; 4]);
-        match ipv6.protocol {
-            extension::HOP_BY_HOP | extension::DESTINATION if !options_fit(header, rest) => {
-                ipv6.anomaly = Some(Anomaly::Ipv6BadOption);
-                return &[];
-            }
-            extension::FRAGMENT => {
-                let fragment = u16::from_be_bytes([f0, f1]);
-                ipv6.fragment_offset = fragment >> 3;
-                ipv6.more_fragments = fragment & 1 != 0;
-            }
-            _ => {}
+        if matches!(chain.protocol, extension::HOP_BY_HOP | extension::DESTINATION)
+            && !options_fit(header, rest)
+        {
+            chain.anomaly = Some(Anomaly::Ipv6BadOption);
+            return &[];
         }
-        ipv6.protocol = next;
-        ipv6.payload_octets = ipv6.payload_octets.saturating_sub(octets(header));
+        chain.octets = chain.octets.saturating_sub(octets(header));
+        if chain.protocol == extension::FRAGMENT {
+            chain.part = part(header, chain.octets);
+        }
+        chain.protocol = header.first().copied().unwrap_or(0);
         bytes = rest;
-        if ipv6.fragment_offset != 0 {
+        if chain.part.is_some_and(|part| part.offset != 0) {
             return bytes;
         }
     }
-    if is_stepped_over(ipv6.protocol) {
-        ipv6.anomaly = Some(Anomaly::Ipv6TooManyExtensions);
+    if is_stepped_over(chain.protocol) {
+        chain.anomaly = Some(Anomaly::Ipv6TooManyExtensions);
         return &[];
     }
     bytes
+}
+
+/// What a fragment header in front of `octets` says; `None` for the only part of a packet.
+fn part(header: &[u8], octets: u32) -> Option<Part> {
+    let &[protocol, _, f0, f1, i0, i1, i2, i3] = header.first_chunk::<FRAGMENT_LEN>()?;
+    let fragment = u16::from_be_bytes([f0, f1]);
+    let offset = u32::from(fragment & !0x7);
+    let more = fragment & 1 != 0;
+    let id = u32::from_be_bytes([i0, i1, i2, i3]);
+    (offset != 0 || more).then_some(Part { id, protocol, offset, octets, more })
 }
 
 fn is_stepped_over(next_header: u8) -> bool {
@@ -207,15 +226,11 @@ pub(super) mod tests {
         let expected = Ipv6 {
             source: 0x2001 << 112 | 1,
             destination: 0x2001 << 112 | 2,
-            protocol: 17,
             hop_limit: 64,
             traffic_class: 0xb8,
             flow_label: 0x1_2345,
             octets: 43,
-            payload_octets: 3,
-            fragment_offset: 0,
-            more_fragments: false,
-            anomaly: None,
+            chain: Chain::new(17, 3),
         };
         assert_eq!((header, payload), (expected, &[1, 2, 3][..]));
         assert_eq!(parsed(&bytes[..39]).err(), Some(Reason::Ipv6Truncated));
@@ -232,20 +247,23 @@ pub(super) mod tests {
         payload.extend([6, 0, 0, 0, 0, 0, 0, 1]);
         payload.push(9);
         let (header, rest) = parsed(&packet(0, &payload).clone()).map(|(h, r)| (h, r.to_vec())).unwrap();
-        assert_eq!((header.protocol, header.payload_octets, rest), (6, 1, vec![9]));
+        assert_eq!((header.chain.protocol, header.chain.octets, rest), (6, 1, vec![9]));
     }
 
     #[test]
     fn cut_extension_header_is_the_last_one_read() {
         let bytes = packet(60, &[17, 2, 0, 0, 0, 0, 0, 0]);
         let (header, rest) = parsed(&bytes).unwrap();
-        assert_eq!((header.protocol, header.anomaly, rest), (60, Some(Anomaly::Ipv6ExtensionCut), &[][..]));
+        assert_eq!(
+            (header.chain.protocol, header.chain.anomaly, rest),
+            (60, Some(Anomaly::Ipv6ExtensionCut), &[][..])
+        );
     }
 
     #[test]
     fn option_beyond_the_packet_ends_the_walk() {
         let after = |size| packet(60, &[17, 0, 0x1e, size, 0, 0, 0, 0, 0, 53, 0, 53, 0, 8, 0, 0]);
-        let walk = |bytes: &[u8]| parsed(bytes).map(|(h, _)| (h.protocol, h.anomaly));
+        let walk = |bytes: &[u8]| parsed(bytes).map(|(h, _)| (h.chain.protocol, h.chain.anomaly));
         assert_eq!(walk(&after(4)), Ok((17, None)));
         assert_eq!(walk(&after(12)), Ok((17, None)));
         assert_eq!(walk(&after(13)), Ok((60, Some(Anomaly::Ipv6BadOption))));
@@ -255,15 +273,26 @@ pub(super) mod tests {
     fn walk_ends_at_a_later_fragment() {
         let bytes = packet(44, &[60, 0, 0x05, 0xc9, 0, 0, 0, 1, 255, 255]);
         let (header, _) = parsed(&bytes).unwrap();
-        assert_eq!((header.protocol, header.fragment_offset, header.more_fragments), (60, 185, true));
-        assert_eq!(header.anomaly, None);
+        let part = Part { id: 1, protocol: 60, offset: 1480, octets: 2, more: true };
+        assert_eq!((header.chain.protocol, header.chain.part), (60, Some(part)));
+        assert_eq!(header.chain.anomaly, None);
+    }
+
+    #[test]
+    fn first_fragment_is_walked_through_and_the_only_one_is_none() {
+        let bytes = packet(44, &[60, 0, 0, 1, 0, 0, 0, 9, 17, 0, 1, 4, 0, 0, 0, 0, 255]);
+        let (header, rest) = parsed(&bytes).unwrap();
+        let part = Part { id: 9, protocol: 60, offset: 0, octets: 9, more: true };
+        assert_eq!((header.chain.protocol, header.chain.part, rest), (17, Some(part), &[255][..]));
+        let bytes = packet(44, &[17, 0, 0, 0, 0, 0, 0, 9, 255]);
+        assert_eq!(parsed(&bytes).map(|(h, _)| (h.chain.protocol, h.chain.part)), Ok((17, None)));
     }
 
     #[test]
     fn walk_ends_at_mobility_and_at_no_next_header() {
         for last in [59, 135, 139, 50, 51] {
             let bytes = packet(0, &[last, 0, 1, 4, 0, 0, 0, 0, 6, 0, 0, 0]);
-            assert_eq!(parsed(&bytes).map(|(h, _)| (h.protocol, h.anomaly)), Ok((last, None)));
+            assert_eq!(parsed(&bytes).map(|(h, _)| (h.chain.protocol, h.chain.anomaly)), Ok((last, None)));
         }
     }
 
@@ -271,10 +300,16 @@ pub(super) mod tests {
     fn chain_of_extensions_is_followed_only_so_far() {
         let mut payload = [60, 0, 1, 4, 0, 0, 0, 0].repeat(MAX_EXTENSIONS - 1);
         payload.extend([17, 0, 1, 4, 0, 0, 0, 0]);
-        assert_eq!(parsed(&packet(60, &payload)).map(|(h, _)| (h.protocol, h.anomaly)), Ok((17, None)));
+        assert_eq!(
+            parsed(&packet(60, &payload)).map(|(h, _)| (h.chain.protocol, h.chain.anomaly)),
+            Ok((17, None))
+        );
         let endless = [60, 0, 1, 4, 0, 0, 0, 0].repeat(100);
         let anomaly = Some(Anomaly::Ipv6TooManyExtensions);
-        assert_eq!(parsed(&packet(60, &endless)).map(|(h, _)| (h.protocol, h.anomaly)), Ok((60, anomaly)));
+        assert_eq!(
+            parsed(&packet(60, &endless)).map(|(h, _)| (h.chain.protocol, h.chain.anomaly)),
+            Ok((60, anomaly))
+        );
     }
 
     #[test]
@@ -282,7 +317,7 @@ pub(super) mod tests {
         let mut jumbo = packet(0, &[6, 0, 0xc2, 4, 0, 1, 0, 8, 9, 9]);
         (jumbo[4], jumbo[5]) = (0, 0);
         let (header, _) = parse(&jumbo, 40 + 0x1_0008).unwrap();
-        assert_eq!((header.octets, header.payload_octets, header.protocol), (0x1_0030, 0x1_0000, 6));
+        assert_eq!((header.octets, header.chain.octets, header.chain.protocol), (0x1_0030, 0x1_0000, 6));
 
         let mut offloaded = packet(6, &[9; 20]);
         (offloaded[4], offloaded[5]) = (0, 0);

@@ -1,4 +1,4 @@
-//! Bytes of a frame to a [`Packet`]: link layer, VLAN tags, IP, transport.
+//! Bytes of a frame to a [`Packet`]: link layer, VLAN tags, IP, tunnels in it, transport.
 //!
 //! One file a protocol, all of one shape: the header's length, a struct of its fields, and `parse`, which checks once
 //! and gives the fields and the bytes that follow. Knows no table and no source. Never allocates, never panics, never
@@ -17,25 +17,33 @@
 
 mod ethertype;
 mod fast;
+mod fragment;
 mod icmp;
 mod icmpv6;
+mod ip;
 mod ipv4;
 mod ipv6;
 pub mod link;
 mod llc;
+mod payload;
 mod pbb;
 mod sctp;
 mod tcp;
 mod tunnel;
 mod udp;
+mod upper;
 mod vlan;
+mod walk;
 
-use flowtable::{
-    Direction, Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Quote, Role, TcpSegment,
-    Tunnel, protocol, tcp_flag,
-};
+use flowtable::{FirstPacket, Nanos, Packet, PortId, Quote, Role, Tunnel, tcp_flag};
+
+use ip::{Ip, Network};
+use payload::Payload;
+use upper::Upper;
+use walk::Level;
 
 pub use crate::reason::{Anomaly, Reason};
+pub use fragment::Fragment;
 pub use link::LinkType;
 pub use tunnel::{PortList, TunnelOptions};
 
@@ -95,30 +103,6 @@ pub struct Beside {
     pub quote: Option<Quote>,
 }
 
-/// One fragment of an IP packet, RFC 791 §3.2 and RFC 8200 §4.5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fragment {
-    /// Source of the fragmented IP packet, in host order.
-    pub source: u128,
-    /// Destination of the fragmented IP packet.
-    pub destination: u128,
-    /// IP version of the fragmented packet.
-    pub family: Family,
-    /// Protocol of what was cut into fragments: the IPv4 protocol field, or the next header of the IPv6 fragment header.
-    pub protocol: u8,
-    /// Identification: 16 bits in IPv4, 32 in IPv6.
-    pub id: u32,
-    /// Where this part begins, in octets.
-    pub offset: u32,
-    /// Octets of this part.
-    pub length: u32,
-    /// Whether more parts follow.
-    pub more: bool,
-    /// The flow of the fragmented packet itself and this fragment's way in it: with the ports where this is the first
-    /// part, with ports of 0 where it is a later one. Not that of a packet inside it.
-    pub flow: (FlowKey, Direction),
-}
-
 /// Parses one frame.
 ///
 /// `frame` are the octets captured, `wire_len` how many there were on the wire; a frame cut short by the capture counts
@@ -158,26 +142,18 @@ fn parse_any(
     at: Nanos,
     port: PortId,
     options: &ParseOptions,
-    _beside: &mut Beside,
+    beside: &mut Beside,
 ) -> Result<Parsed, Reason> {
-    let framed = link::parse(link, frame)?;
+    let framed = link::parse(link, frame, &options.tunnels)?;
     let wire_len = wire_len.max(octets(frame));
-    let wire_rest = wire_len.saturating_sub(octets(frame)).saturating_add(octets(framed.rest));
-    let (ip, payload) = match framed.network {
-        Network::V4 => {
-            ipv4::parse(framed.rest, wire_rest).map(|(header, payload)| (Ip::from(header), payload))?
-        }
-        Network::V6 => {
-            ipv6::parse(framed.rest, wire_rest).map(|(header, payload)| (Ip::from(header), payload))?
-        }
-    };
-    let upper = if ip.later_fragment { Upper::default() } else { upper(&ip, payload) };
+    let whole = Payload { bytes: frame, octets: wire_len };
+    let (ip, payload) = Ip::parse(framed.network, whole.behind(framed.rest))?;
+    let vlans = if options.key_vlan { framed.vlans } else { 0 };
+    let Level { ip, upper, around, anomaly, .. } =
+        walk::innermost(Level::outermost(ip, payload, vlans), options, beside);
+    beside.quote = None;
 
-    let source = Endpoint { address: ip.source, port: upper.source_port };
-    let destination = Endpoint { address: ip.destination, port: upper.destination_port };
-    let (mut key, direction) = FlowKey::canonical(ip.family, ip.protocol, source, destination);
-    key.one_way = if upper.one_way { Some(direction) } else { None };
-    key.vlans = if options.key_vlan { framed.vlans } else { 0 };
+    let (key, direction) = walk::flow(&ip, &upper, around);
     let packet = Packet {
         key,
         direction,
@@ -198,156 +174,8 @@ fn parse_any(
         },
         tunnel: 0,
     };
-    Ok(Parsed { packet, anomaly: ip.anomaly.or(upper.anomaly), beside: false })
-}
-
-/// The IP version the layer below announces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Network {
-    V4,
-    V6,
-}
-
-/// What both IP versions say, in the terms of a flow.
-struct Ip {
-    family: Family,
-    source: u128,
-    destination: u128,
-    protocol: u8,
-    ttl: u8,
-    traffic_class: u8,
-    flow_label: u32,
-    /// Octets of the whole IP packet by its own header.
-    octets: u32,
-    /// Octets behind the IP headers by the IP length; the capture may hold fewer.
-    payload_octets: u32,
-    /// A fragment, first or later.
-    fragment: bool,
-    /// A fragment without the transport header.
-    later_fragment: bool,
-    anomaly: Option<Anomaly>,
-}
-
-impl From<ipv4::Ipv4> for Ip {
-    #[inline]
-    fn from(header: ipv4::Ipv4) -> Ip {
-        Ip {
-            family: Family::V4,
-            source: u128::from(header.source),
-            destination: u128::from(header.destination),
-            protocol: header.protocol,
-            ttl: header.ttl,
-            traffic_class: header.traffic_class,
-            flow_label: 0,
-            octets: header.total_length,
-            payload_octets: header.payload_octets,
-            fragment: header.fragment_offset != 0 || header.more_fragments,
-            later_fragment: header.fragment_offset != 0,
-            anomaly: header.anomaly,
-        }
-    }
-}
-
-impl From<ipv6::Ipv6> for Ip {
-    #[inline]
-    fn from(header: ipv6::Ipv6) -> Ip {
-        Ip {
-            family: Family::V6,
-            source: header.source,
-            destination: header.destination,
-            protocol: header.protocol,
-            ttl: header.hop_limit,
-            traffic_class: header.traffic_class,
-            flow_label: header.flow_label,
-            octets: header.octets,
-            payload_octets: header.payload_octets,
-            fragment: header.fragment_offset != 0 || header.more_fragments,
-            later_fragment: header.fragment_offset != 0,
-            anomaly: header.anomaly,
-        }
-    }
-}
-
-/// What the header behind IP says, in the terms of a flow.
-#[derive(Default)]
-struct Upper {
-    source_port: u16,
-    destination_port: u16,
-    one_way: bool,
-    role: Role,
-    tcp: TcpSegment,
-    icmp: Option<(u8, u8)>,
-    anomaly: Option<Anomaly>,
-}
-
-#[inline]
-fn upper(ip: &Ip, payload: &[u8]) -> Upper {
-    match ip.protocol {
-        protocol::TCP => match tcp::parse(payload, ip.payload_octets) {
-            Ok((tcp, _)) => Upper {
-                source_port: tcp.source_port,
-                destination_port: tcp.destination_port,
-                role: tcp_role(tcp.segment.flags),
-                tcp: tcp.segment,
-                ..Upper::default()
-            },
-            Err(anomaly) => ports_only(payload, anomaly),
-        },
-        protocol::UDP => match udp::parse(payload, ip.payload_octets, ip.fragment) {
-            Ok((udp, _)) => Upper {
-                source_port: udp.source_port,
-                destination_port: udp.destination_port,
-                ..Upper::default()
-            },
-            Err(anomaly) => ports_only(payload, anomaly),
-        },
-        protocol::SCTP => match sctp::parse(payload) {
-            Ok((sctp, _)) => Upper {
-                source_port: sctp.source_port,
-                destination_port: sctp.destination_port,
-                ..Upper::default()
-            },
-            Err(anomaly) => ports_only(payload, anomaly),
-        },
-        protocol::ICMP => match icmp::parse(payload) {
-            Ok((icmp, _)) => {
-                message(icmp.kind, icmp.code, icmp::counterpart(icmp.kind), icmp::role(icmp.kind))
-            }
-            Err(anomaly) => Upper { anomaly: Some(anomaly), ..Upper::default() },
-        },
-        protocol::ICMPV6 => match icmpv6::parse(payload) {
-            Ok((icmp, _)) => {
-                message(icmp.kind, icmp.code, icmpv6::counterpart(icmp.kind), icmpv6::role(icmp.kind))
-            }
-            Err(anomaly) => Upper { anomaly: Some(anomaly), ..Upper::default() },
-        },
-        _ => Upper::default(),
-    }
-}
-
-/// The ports of a transport header that cannot be read in full: both are in its first four octets.
-#[cold]
-fn ports_only(payload: &[u8], anomaly: Anomaly) -> Upper {
-    let &[s0, s1, d0, d1] = payload.first_chunk().unwrap_or(&[0; 4]);
-    Upper {
-        source_port: u16::from_be_bytes([s0, s1]),
-        destination_port: u16::from_be_bytes([d0, d1]),
-        anomaly: Some(anomaly),
-        ..Upper::default()
-    }
-}
-
-/// An ICMP message in the place of ports, as Community ID v1 has it: type and counterpart, or type and code where the
-/// type has no counterpart and the two directions are flows of their own.
-fn message(kind: u8, code: u8, counterpart: Option<u8>, role: Role) -> Upper {
-    Upper {
-        source_port: u16::from(kind),
-        destination_port: u16::from(counterpart.unwrap_or(code)),
-        one_way: counterpart.is_none(),
-        role,
-        icmp: Some((kind, code)),
-        ..Upper::default()
-    }
+    let more = beside.tunnel.is_some() || beside.fragment.is_some() || beside.quote.is_some();
+    Ok(Parsed { packet, anomaly, beside: more })
 }
 
 #[inline]

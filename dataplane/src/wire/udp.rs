@@ -1,6 +1,6 @@
-//! UDP header, RFC 768. Gives the ports; the checksum is not looked at.
+//! UDP header, RFC 768. Gives the ports and the datagram; the checksum is not looked at.
 
-use super::Anomaly;
+use super::{Anomaly, up_to};
 
 const HEADER_LEN: usize = 8;
 
@@ -8,6 +8,8 @@ const HEADER_LEN: usize = 8;
 pub(super) struct Udp {
     pub source_port: u16,
     pub destination_port: u16,
+    /// Octets behind the header by the UDP length.
+    pub payload_octets: u32,
 }
 
 /// Parses `bytes`, which are `ip_octets` long by the IP header; in a `fragment` the datagram goes on beyond them.
@@ -21,9 +23,14 @@ pub(super) fn parse(bytes: &[u8], ip_octets: u32, fragment: bool) -> Result<(Udp
     if length != 0 && (length < 8 || length > ip_octets && !fragment) {
         return Err(Anomaly::UdpBadLength);
     }
-    let udp =
-        Udp { source_port: u16::from_be_bytes([s0, s1]), destination_port: u16::from_be_bytes([d0, d1]) };
-    Ok((udp, rest))
+    let datagram = if length == 0 { ip_octets } else { length };
+    let udp = Udp {
+        source_port: u16::from_be_bytes([s0, s1]),
+        destination_port: u16::from_be_bytes([d0, d1]),
+        payload_octets: datagram.saturating_sub(8),
+    };
+    let payload = up_to(rest, udp.payload_octets);
+    Ok((udp, payload))
 }
 
 #[cfg(test)]
@@ -32,8 +39,9 @@ mod tests {
 
     #[test]
     fn ports_are_read() {
-        let (udp, rest) = parse(&[0, 53, 0x9c, 0x40, 0, 9, 0, 0, 7], 9, false).unwrap();
-        assert_eq!((udp, rest), (Udp { source_port: 53, destination_port: 40_000 }, &[7][..]));
+        let (udp, rest) = parse(&[0, 53, 0x9c, 0x40, 0, 9, 0, 0, 7, 8], 10, false).unwrap();
+        let expected = Udp { source_port: 53, destination_port: 40_000, payload_octets: 1 };
+        assert_eq!((udp, rest), (expected, &[7][..]));
     }
 
     #[test]

@@ -27,9 +27,16 @@ pub(super) struct Tags {
     outer: u16,
     inner: u16,
     count: u8,
+    /// Whether the tags to come belong to a frame inside the one whose ids are told.
+    inside: bool,
 }
 
 impl Tags {
+    /// The tags to come are those of a frame inside this one: they are counted anew, and their ids not told.
+    pub(super) fn enter_frame(&mut self) {
+        (self.count, self.inside) = (0, true);
+    }
+
     /// Adds the next tag inwards.
     pub(super) fn push(&mut self, id: u16) -> Result<(), Reason> {
         if self.count >= MAX_TAGS {
@@ -38,6 +45,7 @@ impl Tags {
         self.count = self.count.saturating_add(1);
         match (id, self.outer) {
             (0, _) => {}
+            _ if self.inside => {}
             (id, 0) => self.outer = id,
             (id, _) => self.inner = id,
         }
@@ -88,5 +96,14 @@ mod tests {
     fn fifth_tag_is_too_deep() {
         assert_eq!(key(&[1, 2, 3, 4]), Ok(1 << 12 | 4));
         assert_eq!(key(&[1, 2, 3, 4, 5]), Err(Reason::VlanTooDeep));
+    }
+
+    #[test]
+    fn tags_of_an_inner_frame_are_counted_anew_and_not_told() {
+        let mut tags = Tags::default();
+        assert!([7, 1, 2, 8].into_iter().all(|id| tags.push(id).is_ok()));
+        tags.enter_frame();
+        assert!([9, 9, 9, 9].into_iter().all(|id| tags.push(id).is_ok()));
+        assert_eq!((tags.key(), tags.push(9)), (7 << 12 | 8, Err(Reason::VlanTooDeep)));
     }
 }

@@ -4,10 +4,10 @@ mod cooked;
 mod cooked2;
 pub(super) mod ethernet;
 mod null;
-mod ppp;
+pub(super) mod ppp;
 mod raw;
 
-use super::{Network, Reason, ethertype};
+use super::{Network, Reason, TunnelOptions, ethertype};
 
 /// A link layer the parsers read, by what its frames begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,21 +91,25 @@ pub(super) struct Framed<'a> {
     pub rest: &'a [u8],
 }
 
-/// Takes the link layer off `frame`.
+/// Takes the link layer off `frame`, and the encapsulations below IP that `options` say are entered.
 #[inline]
-pub(super) fn parse(link: LinkType, frame: &[u8]) -> Result<Framed<'_>, Reason> {
+pub(super) fn parse<'a>(
+    link: LinkType,
+    frame: &'a [u8],
+    options: &TunnelOptions,
+) -> Result<Framed<'a>, Reason> {
     match link {
         LinkType::Ethernet => {
             let (header, rest) = ethernet::parse(frame)?;
-            typed(Some(header.source), header.ethertype, rest)
+            typed(Some(header.source), header.ethertype, rest, options)
         }
         LinkType::Cooked => {
             let (header, rest) = cooked::parse(frame)?;
-            typed(header.source, header.ethertype, rest)
+            typed(header.source, header.ethertype, rest, options)
         }
         LinkType::Cooked2 => {
             let (header, rest) = cooked2::parse(frame)?;
-            typed(header.source, header.ethertype, rest)
+            typed(header.source, header.ethertype, rest, options)
         }
         LinkType::Raw => raw::parse(frame).map(|(raw, rest)| untyped(raw.network, rest)),
         LinkType::Ppp => ppp::parse(frame).map(|(ppp, rest)| untyped(ppp.network, rest)),
@@ -114,8 +118,13 @@ pub(super) fn parse(link: LinkType, frame: &[u8]) -> Result<Framed<'_>, Reason> 
 }
 
 #[inline]
-fn typed(source_mac: Option<[u8; 6]>, ethertype: u16, rest: &[u8]) -> Result<Framed<'_>, Reason> {
-    let found = ethertype::walk(ethertype, rest)?;
+fn typed<'a>(
+    source_mac: Option<[u8; 6]>,
+    ethertype: u16,
+    rest: &'a [u8],
+    options: &TunnelOptions,
+) -> Result<Framed<'a>, Reason> {
+    let found = ethertype::walk(ethertype, rest, options)?;
     Ok(Framed { source_mac, vlans: found.vlans, network: found.network, rest: found.rest })
 }
 

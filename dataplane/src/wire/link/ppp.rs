@@ -17,12 +17,12 @@ const CISCO: [[u8; HDLC_LEN]; 2] = [[0x0f, 0x00], [0x8f, 0x00]];
 const IPV4: u16 = 0x0021;
 const IPV6: u16 = 0x0057;
 
-pub(super) struct Ppp {
+pub(crate) struct Ppp {
     pub network: Network,
 }
 
 /// Parses a frame without flags and check sequence.
-pub(super) fn parse(frame: &[u8]) -> Result<(Ppp, &[u8]), Reason> {
+pub(crate) fn parse(frame: &[u8]) -> Result<(Ppp, &[u8]), Reason> {
     let (protocol, rest) = match frame.split_first_chunk::<HDLC_LEN>() {
         Some((&HDLC, rest)) => protocol(rest)?,
         Some((cisco, rest)) if CISCO.contains(cisco) => {

@@ -1,12 +1,68 @@
-//! Encapsulations: which of them are entered, and where the parser of each would hang.
+//! Encapsulations: which of them are entered, and where each is looked for. A tunnel is one file here and one row in a
+//! table below.
 //!
-//! None is entered yet. What runs inside an IP packet (GRE, IP in IP, VXLAN, Geneve, GTP-U, AH) is a flow of the outer
-//! headers; what stands between Ethernet and IP (MPLS, PPPoE) hides the IP header and is named as a reason. A tunnel is
-//! one file here, `parse` as everywhere else, and one arm below or in the match over IP protocols in `wire/mod.rs`.
+//! [`super::Beside::tunnel`] is the outermost tunnel whose own header could be read, whether or not a packet inside it
+//! could. The flow is that of the innermost IP packet that could be read, and the key has the tunnel's
+//! [`Tunnel::key_word`] only where that packet is inside the tunnel: a packet whose inside is no IP (ARP in VXLAN), is
+//! cut short or is encrypted belongs to the one flow of the outer headers, of which nothing in the tunnel's id tells the
+//! parts apart. A header that does not check out is not a tunnel, and nothing is said of it.
 
-use flowtable::TunnelKind;
+mod ah;
+mod erspan;
+mod esp;
+mod geneve;
+mod gre;
+mod gtp;
+mod ipip;
+mod mpls;
+mod nsh;
+mod pppoe;
+mod vxlan;
+mod wireguard;
 
-use super::{Reason, ethertype::number};
+use flowtable::{Endpoint, Tunnel, TunnelKind, protocol};
+
+use super::{Network, Payload, Reason, ethertype::number, walk::Level};
+
+/// Reads the header at the start of a payload; `None` where it is not one of this kind.
+type Open = for<'a> fn(Payload<'a>) -> Option<Encapsulation<'a>>;
+/// Reads the header behind an Ethernet type.
+type OpenBelow = for<'a> fn(&'a [u8]) -> Result<Below<'a>, Reason>;
+/// Where the operator says which ports a tunnel has.
+type Ports = fn(&TunnelOptions) -> &PortList;
+/// Where the operator says whether a tunnel is entered.
+type Entered = fn(&TunnelOptions) -> bool;
+
+/// The port a tunnel is known by.
+enum Side {
+    Destination,
+    Either,
+}
+
+/// What runs directly in an IP packet, by protocol number (IANA "Assigned Internet Protocol Numbers").
+const IN_IP: [(u8, Open); 5] = [
+    (4, ipip::v4),
+    (41, ipip::v6),
+    (47, gre::encapsulation),
+    (50, esp::encapsulation),
+    (51, ah::encapsulation),
+];
+
+/// What runs in UDP, by the ports the operator gives it.
+const IN_UDP: [(Side, Ports, Open); 4] = [
+    (Side::Destination, |options| &options.vxlan_ports, vxlan::encapsulation),
+    (Side::Destination, |options| &options.geneve_ports, geneve::encapsulation),
+    (Side::Either, |options| &options.gtp_ports, gtp::encapsulation),
+    (Side::Either, |options| &options.wireguard_ports, wireguard::encapsulation),
+];
+
+/// What stands between Ethernet and IP, by Ethernet type: whether it is entered, the reason where it is not, its parser.
+const BELOW_IP: [(u16, Entered, Reason, OpenBelow); 4] = [
+    (number::MPLS, |options| options.mpls, Reason::Mpls, mpls::below),
+    (number::MPLS_UPSTREAM, |options| options.mpls, Reason::Mpls, mpls::below),
+    (number::PPPOE_SESSION, |options| options.pppoe, Reason::Pppoe, pppoe::below),
+    (number::PPPOE_DISCOVERY, |options| options.pppoe, Reason::Pppoe, pppoe::discovery),
+];
 
 /// UDP ports of one encapsulation, four at most; 0 where there are fewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +118,106 @@ impl TunnelOptions {
     }
 }
 
-/// The reason for an encapsulation under IP that is known by its Ethernet type but not entered.
-pub(super) fn not_entered(ethertype: u16) -> Option<Reason> {
-    match ethertype {
-        number::MPLS | number::MPLS_UPSTREAM => Some(Reason::Mpls),
-        number::PPPOE_DISCOVERY | number::PPPOE_SESSION => Some(Reason::Pppoe),
-        _ => None,
+/// A tunnel header in the terms of [`Tunnel`], and where it leads. Numbers are `None` where the header does not carry
+/// them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Encapsulation<'a> {
+    kind: TunnelKind,
+    id: Option<u32>,
+    key: Option<u32>,
+    spi: Option<u32>,
+    sender_index: Option<u32>,
+    receiver_index: Option<u32>,
+    pub inner: Inner<'a>,
+}
+
+/// What a tunnel carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inner<'a> {
+    /// An Ethernet frame.
+    Frame(Payload<'a>),
+    /// What an Ethernet type says.
+    Typed(u16, Payload<'a>),
+    /// A packet that says its IP version itself.
+    Ip(Payload<'a>),
+    /// A PPP frame.
+    Ppp(Payload<'a>),
+    /// The next header of the same IP packet.
+    NextHeader(u8, Payload<'a>),
+    /// Nothing that could be read: encrypted, or of a kind that is not followed.
+    Sealed,
+}
+
+/// What follows an encapsulation between Ethernet and IP.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Below<'a> {
+    Ip(Network, &'a [u8]),
+    /// An Ethernet frame in a pseudowire.
+    Frame(&'a [u8]),
+}
+
+impl<'a> Encapsulation<'a> {
+    fn new(kind: TunnelKind, inner: Inner<'a>) -> Encapsulation<'a> {
+        Encapsulation {
+            kind,
+            id: None,
+            key: None,
+            spi: None,
+            sender_index: None,
+            receiver_index: None,
+            inner,
+        }
     }
+
+    /// What a flow tells of this tunnel, which was found in the packet `outer`.
+    pub(super) fn tunnel(&self, outer: &Level<'_>) -> Tunnel {
+        Tunnel {
+            kind: self.kind,
+            family: outer.ip.family,
+            protocol: outer.ip.protocol,
+            source: Endpoint { address: outer.ip.source, port: outer.upper.source_port },
+            destination: Endpoint { address: outer.ip.destination, port: outer.upper.destination_port },
+            id: self.id,
+            key: self.key,
+            spi: self.spi,
+            sender_index: self.sender_index,
+            receiver_index: self.receiver_index,
+        }
+    }
+}
+
+/// The tunnel in the packet `level`, if there is one of a kind that `options` say is recognised.
+#[inline]
+pub(super) fn find<'a>(level: &Level<'a>, options: &TunnelOptions) -> Option<Encapsulation<'a>> {
+    let found = match level.ip.protocol {
+        protocol::TCP | protocol::ICMP | protocol::ICMPV6 => None,
+        protocol::UDP => in_udp(level, options),
+        _ if level.ip.is_later_fragment() => None,
+        number => {
+            let (_, open) = IN_IP.iter().find(|(row, _)| *row == number)?;
+            open(level.upper.rest)
+        }
+    }?;
+    options.enters(found.kind).then_some(found)
+}
+
+/// The tunnel behind a UDP header. In a later fragment there is none, and its ports are 0, which no list has.
+#[inline]
+fn in_udp<'a>(level: &Level<'a>, options: &TunnelOptions) -> Option<Encapsulation<'a>> {
+    let (source, destination) = (level.upper.source_port, level.upper.destination_port);
+    IN_UDP.iter().find_map(|(side, ports, open)| {
+        let ports = ports(options);
+        let known = ports.has(destination) || matches!(side, Side::Either) && ports.has(source);
+        if known { open(level.upper.rest) } else { None }
+    })
+}
+
+/// Follows `ethertype` where it is that of an encapsulation between Ethernet and IP.
+pub(super) fn below_ip<'a>(
+    ethertype: u16,
+    bytes: &'a [u8],
+    options: &TunnelOptions,
+) -> Option<Result<Below<'a>, Reason>> {
+    let (_, entered, reason, open) = BELOW_IP.iter().find(|(row, ..)| *row == ethertype)?;
+    Some(if entered(options) { open(bytes) } else { Err(*reason) })
 }

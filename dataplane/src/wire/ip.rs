@@ -1,0 +1,139 @@
+//! Either IP version in the terms of a flow.
+
+use super::{Anomaly, Payload, Reason, ipv4, ipv6};
+use flowtable::Family;
+
+/// The IP version the layer below announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Network {
+    V4,
+    V6,
+}
+
+impl Network {
+    /// The version an IP packet tells itself.
+    pub(super) fn of(bytes: &[u8]) -> Option<Network> {
+        match bytes.first()? >> 4 {
+            4 => Some(Network::V4),
+            6 => Some(Network::V6),
+            _ => None,
+        }
+    }
+}
+
+/// Which part of an IP packet a fragment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub id: u32,
+    /// Protocol of what was cut into fragments.
+    pub protocol: u8,
+    /// Where the part begins, in octets.
+    pub offset: u32,
+    pub octets: u32,
+    pub more: bool,
+}
+
+/// What both IP versions say, in the terms of a flow.
+#[derive(Clone, Copy)]
+pub(super) struct Ip {
+    pub family: Family,
+    pub source: u128,
+    pub destination: u128,
+    pub protocol: u8,
+    pub ttl: u8,
+    pub traffic_class: u8,
+    pub flow_label: u32,
+    /// Octets of the whole IP packet by its own header.
+    pub octets: u32,
+    /// `None` for a whole packet.
+    pub part: Option<Part>,
+    pub anomaly: Option<Anomaly>,
+}
+
+impl Ip {
+    /// Parses an IP packet; its payload is what follows all IP headers.
+    #[inline]
+    pub(super) fn parse(network: Network, packet: Payload<'_>) -> Result<(Ip, Payload<'_>), Reason> {
+        match network {
+            Network::V4 => {
+                let (header, bytes) = ipv4::parse(packet.bytes, packet.octets)?;
+                let octets = header.payload_octets;
+                Ok((Ip::from(header), Payload { bytes, octets }))
+            }
+            Network::V6 => {
+                let (header, bytes) = ipv6::parse(packet.bytes, packet.octets)?;
+                let octets = header.chain.octets;
+                Ok((Ip::from(header), Payload { bytes, octets }))
+            }
+        }
+    }
+
+    /// Whether this is a fragment without the header behind IP.
+    #[inline]
+    pub(super) fn is_later_fragment(&self) -> bool {
+        self.part.is_some_and(|part| part.offset != 0)
+    }
+
+    /// The same packet seen from behind an authentication header, which `next_header` follows.
+    pub(super) fn behind<'a>(&self, next_header: u8, payload: Payload<'a>) -> (Ip, Payload<'a>) {
+        let whole = Ip { protocol: next_header, part: None, ..*self };
+        match self.family {
+            Family::V4 => (whole, payload),
+            Family::V6 => {
+                let mut chain = ipv6::Chain::new(next_header, payload.octets);
+                let bytes = ipv6::step_over_extensions(&mut chain, payload.bytes);
+                let ip = Ip { protocol: chain.protocol, part: chain.part, anomaly: chain.anomaly, ..whole };
+                (ip, Payload { bytes, octets: chain.octets })
+            }
+        }
+    }
+}
+
+impl From<ipv4::Ipv4> for Ip {
+    #[inline]
+    fn from(header: ipv4::Ipv4) -> Ip {
+        Ip {
+            family: Family::V4,
+            source: u128::from(header.source),
+            destination: u128::from(header.destination),
+            protocol: header.protocol,
+            ttl: header.ttl,
+            traffic_class: header.traffic_class,
+            flow_label: 0,
+            octets: header.total_length,
+            part: header.part,
+            anomaly: header.anomaly,
+        }
+    }
+}
+
+impl From<ipv6::Ipv6> for Ip {
+    #[inline]
+    fn from(header: ipv6::Ipv6) -> Ip {
+        Ip {
+            family: Family::V6,
+            source: header.source,
+            destination: header.destination,
+            protocol: header.chain.protocol,
+            ttl: header.hop_limit,
+            traffic_class: header.traffic_class,
+            flow_label: header.flow_label,
+            octets: header.octets,
+            part: header.chain.part,
+            anomaly: header.chain.anomaly,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_the_first_nibble() {
+        assert_eq!(Network::of(&[0x45]), Some(Network::V4));
+        assert_eq!(Network::of(&[0x60]), Some(Network::V6));
+        assert_eq!(Network::of(&[0x50]), None);
+        assert_eq!(Network::of(&[]), None);
+    }
+}
