@@ -81,6 +81,7 @@ counters! {
     Anomaly {
         Ipv4BeyondFrame => "ipv4", "length_beyond_frame", "The IPv4 total length is longer than the frame.";
         Ipv6BeyondFrame => "ipv6", "length_beyond_frame", "The IPv6 payload length is longer than the frame.";
+        FragmentBeyondEnd => "ip", "fragment_beyond_end", "A fragment that ends behind the longest packet IP can have.";
         Ipv6ExtensionCut => "ipv6", "extension_truncated", "An IPv6 extension header is cut short.";
         Ipv6BadOption => "ipv6", "bad_option", "An option of an IPv6 extension header runs beyond the packet.";
         Ipv6TooManyExtensions => "ipv6", "too_many_extensions", "More IPv6 extension headers follow each other than are followed.";

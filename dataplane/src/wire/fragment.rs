@@ -1,5 +1,6 @@
 //! Fragments of IP packets, RFC 791 §3.2 and RFC 8200 §4.5, as the table of fragments is told about them.
 
+use super::walk::Level;
 use flowtable::{Direction, Family, FlowKey};
 
 /// One fragment of an IP packet.
@@ -24,4 +25,23 @@ pub struct Fragment {
     /// The flow of the fragmented packet itself and this fragment's way in it: with the ports where this is the first
     /// part, with ports of 0 where it is a later one. Not that of a packet inside it.
     pub flow: (FlowKey, Direction),
+}
+
+impl Fragment {
+    /// The fragment `level` is, if it is one.
+    #[inline]
+    pub(super) fn of(level: &Level<'_>) -> Option<Fragment> {
+        let part = level.ip.part?;
+        Some(Fragment {
+            source: level.ip.source,
+            destination: level.ip.destination,
+            family: level.ip.family,
+            protocol: part.protocol,
+            id: part.id,
+            offset: part.offset,
+            length: part.octets,
+            more: part.more,
+            flow: level.flow(),
+        })
+    }
 }

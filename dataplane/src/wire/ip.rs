@@ -3,6 +3,9 @@
 use super::{Anomaly, Payload, Reason, ipv4, ipv6};
 use flowtable::Family;
 
+/// The last octet an IP packet can have.
+const MAX_PACKET_OCTETS: u32 = 65_535;
+
 /// The IP version the layer below announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Network {
@@ -102,7 +105,7 @@ impl From<ipv4::Ipv4> for Ip {
             flow_label: 0,
             octets: header.total_length,
             part: header.part,
-            anomaly: header.anomaly,
+            anomaly: header.anomaly.or_else(|| beyond_end(header.part)),
         }
     }
 }
@@ -120,14 +123,28 @@ impl From<ipv6::Ipv6> for Ip {
             flow_label: header.flow_label,
             octets: header.octets,
             part: header.chain.part,
-            anomaly: header.chain.anomaly,
+            anomaly: header.chain.anomaly.or_else(|| beyond_end(header.chain.part)),
         }
     }
+}
+
+/// No packet is longer than its length field can say, so no fragment ends beyond that.
+fn beyond_end(part: Option<Part>) -> Option<Anomaly> {
+    let end = part.map_or(0, |part| part.offset.saturating_add(part.octets));
+    if end > MAX_PACKET_OCTETS { Some(Anomaly::FragmentBeyondEnd) } else { None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fragment_that_ends_behind_the_longest_packet_is_remarked() {
+        let part = |offset, octets| Some(Part { id: 1, protocol: 17, offset, octets, more: false });
+        assert_eq!(beyond_end(part(65_528, 7)), None);
+        assert_eq!(beyond_end(part(65_528, 8)), Some(Anomaly::FragmentBeyondEnd));
+        assert_eq!(beyond_end(None), None);
+    }
 
     #[test]
     fn version_is_the_first_nibble() {

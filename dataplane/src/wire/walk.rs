@@ -1,6 +1,6 @@
 //! From the outermost IP packet inwards: one level an IP packet, until no tunnel leads further.
 
-use super::{Anomaly, Beside, Ip, Network, ParseOptions, Payload, Upper, ethertype, link, tunnel};
+use super::{Anomaly, Beside, Fragment, Ip, Network, ParseOptions, Payload, Upper, ethertype, link, tunnel};
 use flowtable::{Direction, Endpoint, FlowKey};
 use tunnel::Inner;
 
@@ -62,6 +62,12 @@ impl<'a> Level<'a> {
             continued: self.continued || ip.part.is_some(),
         })
     }
+
+    /// The flow of this packet itself and its way in it.
+    #[inline]
+    pub(super) fn flow(&self) -> (FlowKey, Direction) {
+        flow(&self.ip, &self.upper, self.around)
+    }
 }
 
 /// The flow of a packet and its way in it.
@@ -76,10 +82,11 @@ pub(super) fn flow(ip: &Ip, upper: &Upper<'_>, around: Around) -> (FlowKey, Dire
     (key, direction)
 }
 
-/// Follows tunnels from `level` to the innermost IP packet that can be read, and writes the outermost tunnel met.
+/// Follows tunnels from `level` to the innermost IP packet that can be read, and writes the outermost tunnel and the
+/// innermost fragment met.
 #[inline]
 pub(super) fn innermost<'a>(mut level: Level<'a>, options: &ParseOptions, beside: &mut Beside) -> Level<'a> {
-    beside.fragment = None;
+    beside.fragment = Fragment::of(&level);
     beside.tunnel = None;
     for _ in 0..MAX_TUNNELS {
         let Some(found) = tunnel::find(&level, &options.tunnels) else { break };
@@ -87,6 +94,7 @@ pub(super) fn innermost<'a>(mut level: Level<'a>, options: &ParseOptions, beside
         let word = if options.key_tunnel { outermost.key_word() } else { 0 };
         let Some(inner) = level.inside(found.inner, options, word) else { break };
         level = inner;
+        beside.fragment = Fragment::of(&level).or(beside.fragment);
     }
     level
 }
