@@ -27,6 +27,7 @@ pub mod link;
 mod llc;
 mod payload;
 mod pbb;
+mod quote;
 mod sctp;
 mod tcp;
 mod tunnel;
@@ -151,7 +152,7 @@ fn parse_any(
     let vlans = if options.key_vlan { framed.vlans } else { 0 };
     let Level { ip, upper, around, anomaly, .. } =
         walk::innermost(Level::outermost(ip, payload, vlans), options, beside);
-    beside.quote = None;
+    beside.quote = quote::parse(&ip, &upper, around, at);
 
     let (key, direction) = walk::flow(&ip, &upper, around);
     let packet = Packet {

@@ -56,6 +56,22 @@ impl<'a> Upper<'a> {
             _ => Upper { rest: payload, ..Upper::default() },
         }
     }
+
+    /// The same of a packet quoted in an ICMP error, which may end behind the ports; `None` where they are not there.
+    pub(super) fn of_quoted(ip: &Ip, payload: Payload<'a>) -> Option<Upper<'a>> {
+        let needed = match ip.protocol {
+            protocol::TCP | protocol::UDP | protocol::SCTP | protocol::ICMP | protocol::ICMPV6 => 4,
+            _ => 0,
+        };
+        if ip.is_later_fragment() || payload.bytes.len() < needed {
+            return None;
+        }
+        match ip.protocol {
+            protocol::ICMP | protocol::ICMPV6 => Some(message(ip.protocol, payload)),
+            _ if needed != 0 => Some(ports(payload.bytes)),
+            _ => Some(Upper::default()),
+        }
+    }
 }
 
 /// The ports of a transport header that cannot be read in full.
