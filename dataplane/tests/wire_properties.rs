@@ -1,11 +1,16 @@
 //! What holds for the parser whatever the packet: no panic, a cut packet never says more than the whole one, and both
-//! directions of a conversation have one key.
+//! directions of a conversation have one key, in tunnels as well.
+
+mod wire_support;
 
 use dataplane::wire::{self, Beside, LinkType, ParseOptions, Parsed, Reason};
-use flowtable::{Direction, Nanos, PortId};
+use flowtable::{Direction, Nanos, PortId, TunnelKind};
 use proptest::collection::vec;
-use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+use proptest::prelude::{
+    Just, Strategy, any, prop_assert, prop_assert_eq, prop_assert_ne, prop_oneof, proptest,
+};
 use proptest::test_runner::TestCaseError;
+use wire_support::{Ends, WRAPS, frame};
 
 const LINKS: [LinkType; 6] =
     [LinkType::Ethernet, LinkType::Raw, LinkType::Ppp, LinkType::Cooked, LinkType::Cooked2, LinkType::Null];
@@ -107,6 +112,67 @@ fn made() -> impl Strategy<Value = Made> {
     })
 }
 
+/// A packet in up to four tunnels, each with ends of its own.
+#[derive(Clone, Debug)]
+struct Nested {
+    innermost: Made,
+    /// Innermost first: a row of [`WRAPS`] and the ends it is between.
+    tunnels: Vec<(usize, Ends)>,
+}
+
+impl Nested {
+    fn turned(&self) -> Nested {
+        let tunnels = self.tunnels.iter().map(|&(wrap, ends)| (wrap, ends.turned())).collect();
+        Nested { innermost: self.innermost.turned(), tunnels }
+    }
+
+    /// The IP packets one in another, innermost first.
+    fn packets(&self) -> Vec<Vec<u8>> {
+        let mut packets = vec![self.innermost.frame().split_off(self.innermost.ip_at())];
+        for &(wrap, ends) in &self.tunnels {
+            packets.push(WRAPS[wrap].around(ends, &packets[packets.len() - 1]));
+        }
+        packets
+    }
+
+    fn frame(&self) -> Vec<u8> {
+        self.packets().last().map_or_else(Vec::new, |outermost| frame(outermost))
+    }
+}
+
+fn nested() -> impl Strategy<Value = Nested> {
+    let ends = (any::<bool>(), 0_u32..128, 128_u32..256).prop_map(|(v6, from, to)| Ends { from, to, v6 });
+    (made(), vec((0..WRAPS.len(), ends), 1..=4)).prop_map(|(innermost, mut tunnels)| {
+        // AH counts beside the tunnel it authenticates.
+        let count = |wrap: usize| if WRAPS[wrap].kind == TunnelKind::Ah { 2 } else { 1 };
+        let mut left = 4;
+        tunnels.retain(|&(wrap, _)| {
+            let fits = count(wrap) <= left;
+            left -= if fits { count(wrap) } else { 0 };
+            fits
+        });
+        // So that a packet is known by its addresses.
+        for (level, (_, ends)) in (1..).zip(&mut tunnels) {
+            (ends.from, ends.to) = (level << 8 | ends.from, level << 8 | ends.to);
+        }
+        Nested { innermost, tunnels }
+    })
+}
+
+/// Octets and addresses of each IP packet, from the outermost one.
+fn levels(nested: &Nested) -> Vec<(u32, [u128; 2])> {
+    let packets = nested.packets();
+    let level = |packet: &Vec<u8>| {
+        let word = |at: usize, size: usize| {
+            packet[at..at + size].iter().fold(0, |word, &octet| word << 8 | u128::from(octet))
+        };
+        let (source, size) = if packet[0] >> 4 == 4 { (12, 4) } else { (8, 16) };
+        let octets = u32::try_from(packet.len()).unwrap_or(0);
+        (octets, [word(source, size), word(source + size, size)])
+    };
+    packets.iter().rev().map(level).collect()
+}
+
 fn parse(link: LinkType, frame: &[u8]) -> Result<Parsed, Reason> {
     let wire_len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
     parse_cut(link, frame, wire_len)
@@ -196,5 +262,87 @@ proptest! {
         let whole = parse(LinkType::Ethernet, &frame);
         frame.resize(frame.len() + padding, 0);
         prop_assert_eq!(parse(LinkType::Ethernet, &frame), whole);
+    }
+
+    #[test]
+    fn any_octets_in_any_tunnel_parse_without_panic(
+        outer_v6 in any::<bool>(),
+        header in vec(any::<u8>(), 0..120),
+        protocol in prop_oneof![Just(4_u8), Just(41), Just(47), Just(50), Just(51)],
+        port in prop_oneof![Just(4789_u16), Just(6081), Just(2152), Just(51_820)],
+        ethertype in prop_oneof![Just(0x8847_u16), Just(0x8864), Just(0x8863), Just(0x88e7)],
+    ) {
+        let ends = Ends { from: 1, to: 2, v6: outer_v6 };
+        let udp = [&[0x9c, 0x40][..], &port.to_be_bytes(), &[0; 4], &header].concat();
+        let below = [&[2; 12][..], &ethertype.to_be_bytes(), &header].concat();
+        for frame in [frame(&ends.packet(protocol, &header)), frame(&ends.packet(17, &udp)), below] {
+            let _ = parse(LinkType::Ethernet, &frame);
+        }
+    }
+
+    #[test]
+    fn a_few_octets_overwritten_in_tunnels_parse_without_panic(
+        nested in nested(),
+        changes in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<proptest::sample::Index>(),
+    ) {
+        let mut frame = nested.frame();
+        for (place, octet) in changes {
+            let place = place.index(frame.len());
+            frame[place] = octet;
+        }
+        let _ = parse(LinkType::Ethernet, &frame);
+        let _ = parse(LinkType::Ethernet, &frame[..cut.index(frame.len())]);
+    }
+
+    #[test]
+    fn both_directions_have_one_key_in_tunnels(nested in nested()) {
+        let there = parse(LinkType::Ethernet, &nested.frame());
+        let back = parse(LinkType::Ethernet, &nested.turned().frame());
+        let (Ok(there), Ok(back)) = (there, back) else {
+            return Err(TestCaseError::fail("both are whole packets"));
+        };
+        prop_assert_eq!(there.packet.key, back.packet.key);
+        prop_assert_eq!((there.anomaly, there.beside), (None, true));
+        prop_assert!(there.packet.key.tunnel != 0);
+        let alone = parse(LinkType::Ethernet, &nested.innermost.frame()).map(|parsed| parsed.packet.key.lo_port);
+        prop_assert_eq!(Ok(there.packet.key.lo_port), alone);
+    }
+
+    #[test]
+    fn tunnels_cut_anywhere_are_an_error_or_a_flow_of_a_packet_further_out(
+        nested in nested(),
+        by_capture in any::<bool>(),
+    ) {
+        let frame = nested.frame();
+        let levels = levels(&nested);
+        let mut deepest = 0;
+        for cut in 0..=frame.len() {
+            let wire_len = if by_capture { frame.len() } else { cut };
+            let parsed =
+                parse_cut(LinkType::Ethernet, &frame[..cut], u32::try_from(wire_len).unwrap_or(u32::MAX));
+            let Ok(Parsed { packet, .. }) = parsed else {
+                prop_assert_eq!(deepest, 0);
+                continue;
+            };
+            let ends = [packet.direction, packet.direction.flipped()].map(|way| packet.key.sender(way).address);
+            let level = levels.iter().position(|&level| level == (packet.bytes, ends));
+            prop_assert!(level.is_some_and(|level| level >= deepest), "{:?} at {}", level, cut);
+            deepest = level.unwrap_or(0);
+        }
+        prop_assert_eq!(deepest, levels.len() - 1);
+    }
+
+    #[test]
+    fn what_is_beside_a_packet_does_not_depend_on_the_one_before(before in nested(), nested in nested()) {
+        let (mut used, mut fresh) = (Beside::default(), Beside::default());
+        let read = |frame: &[u8], beside: &mut Beside| {
+            let options = ParseOptions::default();
+            wire::parse(LinkType::Ethernet, frame, 0, Nanos(1), PortId(0), &options, beside)
+        };
+        let _ = read(&before.frame(), &mut used);
+        prop_assert_eq!(read(&nested.frame(), &mut used), read(&nested.frame(), &mut fresh));
+        prop_assert_eq!(&used, &fresh);
+        prop_assert_ne!(used, Beside::default());
     }
 }

@@ -4,7 +4,8 @@ use super::{Anomaly, Beside, Fragment, Ip, Network, ParseOptions, Payload, Upper
 use flowtable::{Direction, Endpoint, FlowKey};
 use tunnel::Inner;
 
-/// Tunnels entered one in another; a packet nested deeper is a flow of the last header reached.
+/// Tunnels entered one in another; a packet nested deeper is a flow of the last header reached. An authentication header
+/// counts as one, beside the tunnel it authenticates.
 const MAX_TUNNELS: usize = 4;
 
 /// What keeps equal 5-tuples apart, see [`FlowKey`].
