@@ -55,7 +55,10 @@ pub(super) struct Ip {
 
 impl Ip {
     /// Parses an IP packet; its payload is what follows all IP headers.
-    #[inline]
+    ///
+    /// Inlined because its result is too big to be handed over in registers; the inner packets of tunnels go through
+    /// [`Ip::parse_inner`], so that there is one copy for those and one for all other packets.
+    #[inline(always)]
     pub(super) fn parse(network: Network, packet: Payload<'_>) -> Result<(Ip, Payload<'_>), Reason> {
         match network {
             Network::V4 => {
@@ -71,6 +74,12 @@ impl Ip {
         }
     }
 
+    /// [`Ip::parse`] of a packet inside another one.
+    #[inline(never)]
+    pub(super) fn parse_inner(network: Network, packet: Payload<'_>) -> Option<(Ip, Payload<'_>)> {
+        Ip::parse(network, packet).ok()
+    }
+
     /// Whether this is a fragment without the header behind IP.
     #[inline]
     pub(super) fn is_later_fragment(&self) -> bool {
@@ -83,8 +92,7 @@ impl Ip {
         match self.family {
             Family::V4 => (whole, payload),
             Family::V6 => {
-                let mut chain = ipv6::Chain::new(next_header, payload.octets);
-                let bytes = ipv6::step_over_extensions(&mut chain, payload.bytes);
+                let (chain, bytes) = ipv6::Chain::new(next_header, payload.octets).follow(payload.bytes);
                 let ip = Ip { protocol: chain.protocol, part: chain.part, anomaly: chain.anomaly, ..whole };
                 (ip, Payload { bytes, octets: chain.octets })
             }

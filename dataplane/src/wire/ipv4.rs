@@ -28,7 +28,7 @@ pub(super) struct Ipv4 {
 
 /// Parses `bytes`, of which `wire_octets` were on the wire; the payload ends where the packet ends, so that padding is
 /// not part of it.
-#[inline]
+#[inline(always)]
 pub(super) fn parse(bytes: &[u8], wire_octets: u32) -> Result<(Ipv4, &[u8]), Reason> {
     let header = bytes.first_chunk::<HEADER_LEN>().ok_or(Reason::Ipv4Truncated)?;
     if header[0] >> 4 != 4 {

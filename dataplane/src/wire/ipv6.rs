@@ -61,10 +61,21 @@ impl Chain {
     pub(super) fn new(protocol: u8, octets: u32) -> Chain {
         Chain { protocol, octets, part: None, anomaly: None }
     }
+
+    /// The chain behind all extension headers at the start of `bytes`, and the octets from there on.
+    #[inline]
+    pub(super) fn follow(self, bytes: &[u8]) -> (Chain, &[u8]) {
+        if !is_stepped_over(self.protocol) {
+            return (self, bytes);
+        }
+        let mut chain = self;
+        let rest = step_over_extensions(&mut chain, bytes);
+        (chain, rest)
+    }
 }
 
 /// Parses `bytes`, of which `wire_octets` were on the wire.
-#[inline]
+#[inline(always)]
 pub(super) fn parse(bytes: &[u8], wire_octets: u32) -> Result<(Ipv6, &[u8]), Reason> {
     let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(Reason::Ipv6Truncated)?;
     let [v0, v1, v2, v3, l0, l1, next_header, hop_limit, addresses @ ..] = header;
@@ -79,25 +90,25 @@ pub(super) fn parse(bytes: &[u8], wire_octets: u32) -> Result<(Ipv6, &[u8]), Rea
         0 => unsaid_length(*next_header, rest, wire_payload),
         length => u32::from(length),
     };
-    let mut ipv6 = Ipv6 {
+    let mut chain = Chain::new(*next_header, payload_length);
+    if payload_length > wire_payload {
+        chain.anomaly = Some(Anomaly::Ipv6BeyondFrame);
+    }
+    let (chain, payload) = chain.follow(up_to(rest, payload_length));
+    let ipv6 = Ipv6 {
         source: u128::from_be_bytes(*source),
         destination: u128::from_be_bytes(*destination),
         hop_limit: *hop_limit,
         traffic_class: (first_word >> 20 & 0xff) as u8,
         flow_label: first_word & 0x000f_ffff,
         octets: payload_length.saturating_add(40),
-        chain: Chain::new(*next_header, payload_length),
+        chain,
     };
-    if payload_length > wire_payload {
-        ipv6.chain.anomaly = Some(Anomaly::Ipv6BeyondFrame);
-    }
-    let payload = step_over_extensions(&mut ipv6.chain, up_to(rest, payload_length));
     Ok((ipv6, payload))
 }
 
 /// Moves `chain` on to the first header that is no extension, and gives the octets from there on.
-#[inline]
-pub(super) fn step_over_extensions<'a>(chain: &mut Chain, mut bytes: &'a [u8]) -> &'a [u8] {
+fn step_over_extensions<'a>(chain: &mut Chain, mut bytes: &'a [u8]) -> &'a [u8] {
     for _ in 0..MAX_EXTENSIONS {
         let length = match chain.protocol {
             extension::HOP_BY_HOP | extension::ROUTING | extension::DESTINATION | extension::SHIM6 => {
@@ -143,6 +154,7 @@ fn part(header: &[u8], octets: u32) -> Option<Part> {
     (offset != 0 || more).then_some(Part { id, protocol, offset, octets, more })
 }
 
+#[inline]
 fn is_stepped_over(next_header: u8) -> bool {
     use extension::{DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING, SHIM6};
     matches!(next_header, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION | SHIM6)

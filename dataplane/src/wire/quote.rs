@@ -3,7 +3,7 @@
 //! The flow is that of the quoted IP header: a tunnel in the quoted packet is not entered, for the error is about the
 //! outer packet, and few errors quote more than its ports.
 
-use super::{Anomaly, Ip, Network, Payload, Upper, walk};
+use super::{Anomaly, Ip, Level, Network, Payload, Upper, walk};
 use flowtable::{Nanos, NetworkError, Quote, protocol};
 
 /// What stands between the checksum and the quoted packet: unused, or the MTU of the next hop.
@@ -18,21 +18,20 @@ mod kind {
     pub(crate) const V6_TIME_EXCEEDED: u8 = 3;
 }
 
-/// Reads the packet quoted behind the ICMP header `upper` in `ip`.
-#[inline]
-pub(super) fn parse(ip: &Ip, upper: &Upper<'_>, around: walk::Around, at: Nanos) -> Option<Quote> {
-    let (kind, code) = upper.icmp?;
-    let (network, error) = match ip.protocol {
+/// Reads the packet quoted behind the ICMP header of `level`.
+pub(super) fn parse(level: &Level<'_>, at: Nanos) -> Option<Quote> {
+    let (kind, code) = level.upper.icmp?;
+    let (network, error) = match level.ip.protocol {
         protocol::ICMP => (Network::V4, error(kind, code)?),
         _ => (Network::V6, error_v6(kind, code)?),
     };
-    let (_, quoted) = upper.rest.bytes.split_first_chunk::<HEADER_LEN>()?;
+    let (_, quoted) = level.upper.rest.bytes.split_first_chunk::<HEADER_LEN>()?;
     // How long the quoted packet was is in its own header; the error holds the beginning of it.
-    let (ip, payload) = Ip::parse(network, Payload { bytes: quoted, octets: u32::MAX }).ok()?;
+    let (ip, payload) = Ip::parse_inner(network, Payload { bytes: quoted, octets: u32::MAX })?;
     if is_cut(ip.anomaly) {
         return None;
     }
-    let (key, _) = walk::flow(&ip, &Upper::of_quoted(&ip, payload)?, around);
+    let (key, _) = walk::flow(&ip, &Upper::of_quoted(&ip, payload)?, level.around);
     Some(Quote { key, error, at })
 }
 
@@ -81,7 +80,7 @@ mod tests {
         };
         let octets = u32::try_from(packet.len()).unwrap();
         let (ip, payload) = Ip::parse(network, Payload { bytes: &packet, octets }).unwrap();
-        parse(&ip, &Upper::parse(&ip, payload), AROUND, Nanos(5))
+        parse(&Level::outermost(ip, Upper::parse(&ip, payload), AROUND), Nanos(5))
     }
 
     fn message(kind: u8, code: u8, packet: &[u8]) -> Vec<u8> {

@@ -19,7 +19,7 @@ pub(super) struct Upper<'a> {
 
 impl<'a> Upper<'a> {
     /// Reads the header at the start of `payload`, which `ip` is in front of.
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse(ip: &Ip, payload: Payload<'a>) -> Upper<'a> {
         if ip.is_later_fragment() {
             return Upper::default();

@@ -1,7 +1,10 @@
 //! From the outermost IP packet inwards: one level an IP packet, until no tunnel leads further.
 
-use super::{Anomaly, Beside, Fragment, Ip, Network, ParseOptions, Payload, Upper, ethertype, link, tunnel};
-use flowtable::{Direction, Endpoint, FlowKey};
+use super::{
+    Anomaly, Beside, ByteCount, Fragment, Ip, Network, ParseOptions, Payload, Received, TunnelOptions, Upper,
+    ethertype, link, tunnel,
+};
+use flowtable::{Direction, Endpoint, FirstPacket, FlowKey, Packet, protocol};
 use tunnel::Inner;
 
 /// Tunnels entered one in another; a packet nested deeper is a flow of the last header reached. An authentication header
@@ -28,11 +31,8 @@ pub(super) struct Level<'a> {
 
 impl<'a> Level<'a> {
     /// The outermost IP packet.
-    #[inline]
-    pub(super) fn outermost(ip: Ip, payload: Payload<'a>, vlans: u32) -> Level<'a> {
-        let upper = Upper::parse(&ip, payload);
-        let anomaly = ip.anomaly.or(upper.anomaly);
-        Level { ip, upper, around: Around { vlans, tunnel: 0 }, anomaly, continued: ip.part.is_some() }
+    pub(super) fn outermost(ip: Ip, upper: Upper<'a>, around: Around) -> Level<'a> {
+        Level { ip, upper, around, anomaly: ip.anomaly.or(upper.anomaly), continued: ip.part.is_some() }
     }
 
     /// The packet `inner` of a tunnel in this one, where there is one that can be read.
@@ -40,17 +40,17 @@ impl<'a> Level<'a> {
         let (ip, payload) = match inner {
             Inner::NextHeader(protocol, payload) => self.ip.behind(protocol, payload),
             Inner::Typed(ethertype, payload) if ethertype::is_type(ethertype) => {
-                packet(ethertype, payload, options)?
+                packet_of_type(ethertype, payload, options)?
             }
             Inner::Typed(..) | Inner::Sealed => return None,
             Inner::Frame(payload) => {
                 let (header, rest) = link::ethernet::parse(payload.bytes).ok()?;
-                packet(header.ethertype, payload.behind(rest), options)?
+                packet_of_type(header.ethertype, payload.behind(rest), options)?
             }
-            Inner::Ip(payload) => Ip::parse(Network::of(payload.bytes)?, payload).ok()?,
+            Inner::Ip(payload) => Ip::parse_inner(Network::of(payload.bytes)?, payload)?,
             Inner::Ppp(payload) => {
                 let (header, rest) = link::ppp::parse(payload.bytes).ok()?;
-                Ip::parse(header.network, payload.behind(rest)).ok()?
+                Ip::parse_inner(header.network, payload.behind(rest))?
             }
         };
         let upper = Upper::parse(&ip, payload);
@@ -71,6 +71,44 @@ impl<'a> Level<'a> {
     }
 }
 
+/// Whether there is nothing to be found in a packet or told beside it.
+#[inline]
+pub(super) fn is_plain(ip: &Ip, upper: &Upper<'_>, options: &TunnelOptions) -> bool {
+    ip.part.is_none() && !has_quotes(ip.protocol) && !tunnel::is_possible(ip, upper, options)
+}
+
+/// What the table is told of a packet.
+#[inline(always)]
+pub(super) fn packet(
+    ip: &Ip,
+    upper: &Upper<'_>,
+    around: Around,
+    received: &Received,
+    count: ByteCount,
+) -> Packet {
+    let (key, direction) = flow(ip, upper, around);
+    Packet {
+        key,
+        direction,
+        at: received.at,
+        bytes: match count {
+            ByteCount::Ip => ip.octets,
+            ByteCount::Frame => received.octets,
+        },
+        role: upper.role,
+        tcp: upper.tcp,
+        first: FirstPacket {
+            source_mac: received.source_mac,
+            port: received.port,
+            ttl: ip.ttl,
+            traffic_class: ip.traffic_class,
+            flow_label: ip.flow_label,
+            icmp: upper.icmp,
+        },
+        tunnel: 0,
+    }
+}
+
 /// The flow of a packet and its way in it.
 #[inline]
 pub(super) fn flow(ip: &Ip, upper: &Upper<'_>, around: Around) -> (FlowKey, Direction) {
@@ -85,7 +123,6 @@ pub(super) fn flow(ip: &Ip, upper: &Upper<'_>, around: Around) -> (FlowKey, Dire
 
 /// Follows tunnels from `level` to the innermost IP packet that can be read, and writes the outermost tunnel and the
 /// innermost fragment met.
-#[inline]
 pub(super) fn innermost<'a>(mut level: Level<'a>, options: &ParseOptions, beside: &mut Beside) -> Level<'a> {
     beside.fragment = Fragment::of(&level);
     beside.tunnel = None;
@@ -101,9 +138,19 @@ pub(super) fn innermost<'a>(mut level: Level<'a>, options: &ParseOptions, beside
 }
 
 /// The IP packet an Ethernet type leads to.
-fn packet<'a>(ethertype: u16, payload: Payload<'a>, options: &ParseOptions) -> Option<(Ip, Payload<'a>)> {
+fn packet_of_type<'a>(
+    ethertype: u16,
+    payload: Payload<'a>,
+    options: &ParseOptions,
+) -> Option<(Ip, Payload<'a>)> {
     let found = ethertype::walk(ethertype, payload.bytes, &options.tunnels).ok()?;
-    Ip::parse(found.network, payload.behind(found.rest)).ok()
+    Ip::parse_inner(found.network, payload.behind(found.rest))
+}
+
+/// Whether messages of `number` quote packets.
+#[inline]
+fn has_quotes(number: u8) -> bool {
+    matches!(number, protocol::ICMP | protocol::ICMPV6)
 }
 
 fn is_length(anomaly: Anomaly) -> bool {

@@ -2,10 +2,10 @@
 //! table below.
 //!
 //! [`super::Beside::tunnel`] is the outermost tunnel whose own header could be read, whether or not a packet inside it
-//! could. The flow is that of the innermost IP packet that could be read, and the key has the tunnel's
-//! [`Tunnel::key_word`] only where that packet is inside the tunnel: a packet whose inside is no IP (ARP in VXLAN), is
-//! cut short or is encrypted belongs to the one flow of the outer headers, of which nothing in the tunnel's id tells the
-//! parts apart. A header that does not check out is not a tunnel, and nothing is said of it.
+//! could. The flow is that of the innermost IP packet that could be read, and its key has the tunnel's
+//! [`Tunnel::key_word`] only where that packet is inside the tunnel. What is no IP (ARP in VXLAN), cut short or encrypted
+//! belongs to the one flow of the outer headers, whatever the id: the outer addresses are in no tunnel, so no id is
+//! needed to tell them from those of others. A header that does not check out is not a tunnel, and nothing is said of it.
 
 mod ah;
 mod erspan;
@@ -22,7 +22,7 @@ mod wireguard;
 
 use flowtable::{Endpoint, Tunnel, TunnelKind, protocol};
 
-use super::{Network, Payload, Reason, ethertype::number, walk::Level};
+use super::{Ip, Level, Network, Payload, Reason, Upper, ethertype::number};
 
 /// Reads the header at the start of a payload; `None` where it is not one of this kind.
 type Open = for<'a> fn(Payload<'a>) -> Option<Encapsulation<'a>>;
@@ -37,6 +37,13 @@ type Entered = fn(&TunnelOptions) -> bool;
 enum Side {
     Destination,
     Either,
+}
+
+impl Side {
+    #[inline]
+    fn is_among(&self, ports: &PortList, source: u16, destination: u16) -> bool {
+        ports.has(destination) || matches!(self, Side::Either) && ports.has(source)
+    }
 }
 
 /// What runs directly in an IP packet, by protocol number (IANA "Assigned Internet Protocol Numbers").
@@ -186,8 +193,20 @@ impl<'a> Encapsulation<'a> {
     }
 }
 
-/// The tunnel in the packet `level`, if there is one of a kind that `options` say is recognised.
+/// Whether there may be a tunnel in a packet, by its protocol and ports alone.
 #[inline]
+pub(super) fn is_possible(ip: &Ip, upper: &Upper<'_>, options: &TunnelOptions) -> bool {
+    let (source, destination) = (upper.source_port, upper.destination_port);
+    match ip.protocol {
+        protocol::TCP | protocol::SCTP => false,
+        protocol::UDP => {
+            IN_UDP.iter().any(|(side, ports, _)| side.is_among(ports(options), source, destination))
+        }
+        number => IN_IP.iter().any(|(row, _)| *row == number),
+    }
+}
+
+/// The tunnel in the packet `level`, if there is one of a kind that `options` say is recognised.
 pub(super) fn find<'a>(level: &Level<'a>, options: &TunnelOptions) -> Option<Encapsulation<'a>> {
     let found = match level.ip.protocol {
         protocol::TCP | protocol::ICMP | protocol::ICMPV6 => None,
@@ -202,13 +221,10 @@ pub(super) fn find<'a>(level: &Level<'a>, options: &TunnelOptions) -> Option<Enc
 }
 
 /// The tunnel behind a UDP header. In a later fragment there is none, and its ports are 0, which no list has.
-#[inline]
 fn in_udp<'a>(level: &Level<'a>, options: &TunnelOptions) -> Option<Encapsulation<'a>> {
     let (source, destination) = (level.upper.source_port, level.upper.destination_port);
     IN_UDP.iter().find_map(|(side, ports, open)| {
-        let ports = ports(options);
-        let known = ports.has(destination) || matches!(side, Side::Either) && ports.has(source);
-        if known { open(level.upper.rest) } else { None }
+        if side.is_among(ports(options), source, destination) { open(level.upper.rest) } else { None }
     })
 }
 
