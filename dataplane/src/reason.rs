@@ -71,6 +71,7 @@ counters! {
         Ipv6Truncated => "ipv6", "truncated", "The frame ends inside the IPv6 header.";
         Ipv6BadVersion => "ipv6", "bad_version", "A packet announced as IPv6 whose version field is not 6.";
         TableFull => "table", "full", "The flow table had no room for a new flow.";
+        OwnTraffic => "own", "export", "The probe's own export, which opens no flow.";
     }
 }
 
@@ -110,6 +111,7 @@ impl Reason {
                 | Self::PppoeDiscovery
                 | Self::PppoeControl
                 | Self::TableFull
+                | Self::OwnTraffic
         )
     }
 }
