@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use dataplane::clock::{Clock, Stopwatch, UtcClock};
 use dataplane::dpdk::Eal;
-use dataplane::intake::Intake;
+use dataplane::intake::{Intake, IntakeOptions};
 use dataplane::ledger::{CountersWriter, WorkerCounters, WorkerFigures};
 use dataplane::wire::{self, Beside, ParseOptions};
 use dataplane::worker::{PacketSource, Worker};
@@ -26,6 +26,8 @@ use crate::stamped::StampedSource;
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// As in the worker.
 const PREFETCH_AHEAD: usize = 4;
+/// Of every hash, so that runs can be compared.
+const SEED: u64 = 0x7461_7073_7061_6e21;
 
 /// How to measure.
 #[derive(Clone, Copy, Debug)]
@@ -108,14 +110,17 @@ pub fn measure(
 ) -> anyhow::Result<(StampedSource, RxFigures)> {
     // A fifth is left free, as an operator would.
     let capacity = (flows / 4 * 5).max(1 << 12);
-    let (writer, sweeper) =
-        table(&TableConfig { capacity, seed: 0x7461_7073_7061_6e21, ..TableConfig::default() })?;
+    let (writer, sweeper) = table(&TableConfig { capacity, seed: SEED, ..TableConfig::default() })?;
     let (orders, worker_orders) = mpsc::channel();
     let (worker_results, results) = mpsc::channel();
     let stop = AtomicBool::new(false);
     let (counters, figures) = CountersWriter::new();
-    let worker =
-        Worker { sources: vec![source], writer, counters, intake: Intake::new(ParseOptions::default()) };
+    let worker = Worker {
+        sources: vec![source],
+        writer,
+        counters,
+        intake: Intake::new(&IntakeOptions::default(), SEED),
+    };
     let clock = UtcClock::start();
     let steady = frames::at_random(flows);
     let bench = Bench { worker, clock: clock.clone(), stop: &stop, flows, steady };

@@ -1,4 +1,5 @@
-//! The packet side of the ledger: for each worker, every packet received is in a flow or under a reason.
+//! The packet side of the ledger: for each worker, every packet received is in a flow, under a reason, or held for a while as a
+//! fragment.
 //!
 //! One worker writes, once a burst; any thread reads figures that belong to one moment, by the same version protocol as
 //! the flow table's slots.
@@ -20,6 +21,8 @@ pub struct Tally {
     pub bytes: u64,
     /// Packets counted in a flow.
     pub in_flows: u64,
+    /// Packets held now: fragments whose first part has not come. A level, not an addition.
+    pub held: u64,
     /// Packets in no flow, by reason.
     pub not_in_flows: [u32; Reason::COUNT],
     /// Packets in a flow that something was wrong with.
@@ -54,7 +57,7 @@ impl Tally {
     /// Back to zero.
     #[inline]
     pub fn clear(&mut self) {
-        (self.packets, self.bytes, self.in_flows) = (0, 0, 0);
+        (self.packets, self.bytes, self.in_flows, self.held) = (0, 0, 0, 0);
         if self.marked {
             *self = Tally::default();
         }
@@ -70,6 +73,8 @@ pub struct WorkerFigures {
     pub bytes: u64,
     /// Packets counted in a flow.
     pub in_flows: u64,
+    /// Packets held at this moment, to be counted in a flow later: fragments whose first part has not come.
+    pub held: u64,
     /// Bursts that were not empty.
     pub bursts: u64,
     /// Packets in no flow, by [`Reason::index`].
@@ -84,6 +89,7 @@ impl Default for WorkerFigures {
             packets: 0,
             bytes: 0,
             in_flows: 0,
+            held: 0,
             bursts: 0,
             not_in_flows: [0; Reason::COUNT],
             anomalies: [0; Anomaly::COUNT],
@@ -99,7 +105,7 @@ impl WorkerFigures {
 
     /// Whether every packet is accounted for.
     pub fn is_balanced(&self) -> bool {
-        self.packets == self.in_flows + self.not_in_flows_total()
+        self.packets == self.in_flows + self.not_in_flows_total() + self.held
     }
 
     /// These figures and `other`'s together.
@@ -108,6 +114,7 @@ impl WorkerFigures {
         self.packets += other.packets;
         self.bytes += other.bytes;
         self.in_flows += other.in_flows;
+        self.held += other.held;
         self.bursts += other.bursts;
         self.not_in_flows.iter_mut().zip(other.not_in_flows).for_each(|(sum, more)| *sum += more);
         self.anomalies.iter_mut().zip(other.anomalies).for_each(|(sum, more)| *sum += more);
@@ -122,6 +129,7 @@ pub struct WorkerCounters {
     packets: AtomicU64,
     bytes: AtomicU64,
     in_flows: AtomicU64,
+    held: AtomicU64,
     bursts: AtomicU64,
     not_in_flows: [AtomicU64; Reason::COUNT],
     anomalies: [AtomicU64; Anomaly::COUNT],
@@ -137,6 +145,7 @@ impl Default for WorkerCounters {
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             in_flows: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             bursts: AtomicU64::new(0),
             not_in_flows: std::array::from_fn(|_| AtomicU64::new(0)),
             anomalies: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -155,6 +164,7 @@ impl WorkerCounters {
                 packets: word(&self.packets),
                 bytes: word(&self.bytes),
                 in_flows: word(&self.in_flows),
+                held: word(&self.held),
                 bursts: word(&self.bursts),
                 not_in_flows: std::array::from_fn(|i| word(&self.not_in_flows[i])),
                 anomalies: std::array::from_fn(|i| word(&self.anomalies[i])),
@@ -183,7 +193,7 @@ impl CountersWriter {
         (CountersWriter(Arc::clone(&counters)), counters)
     }
 
-    /// Adds a burst.
+    /// Adds a burst, or what was held before where `tally` has no packets.
     #[inline]
     pub fn add(&mut self, tally: &Tally) {
         let counters = &*self.0;
@@ -191,7 +201,8 @@ impl CountersWriter {
             bump(&counters.packets, tally.packets);
             bump(&counters.bytes, tally.bytes);
             bump(&counters.in_flows, tally.in_flows);
-            bump(&counters.bursts, 1);
+            counters.held.store(tally.held, Ordering::Relaxed);
+            bump(&counters.bursts, u64::from(tally.packets > 0));
             if tally.marked {
                 for (sum, more) in counters.not_in_flows.iter().zip(tally.not_in_flows) {
                     bump(sum, u64::from(more));

@@ -93,6 +93,9 @@ counters! {
         SctpCut => "sctp", "truncated", "The SCTP common header is cut short.";
         IcmpCut => "icmp", "truncated", "The ICMP header is cut short.";
         Icmpv6Cut => "icmpv6", "truncated", "The ICMPv6 header is cut short.";
+        FragmentOverlap => "fragment", "overlap", "A fragment with octets that another part of its datagram had brought.";
+        FragmentOrphan => "fragment", "orphan", "A later fragment counted in a port-0 flow, as its first part did not come.";
+        FragmentTableFull => "fragment", "table_full", "A fragment that took the room of an older datagram, given up early.";
     }
 }
 

@@ -17,7 +17,7 @@ const PREFETCH_AHEAD: usize = 4;
 const RETIREMENTS_PER_POLL: usize = 32;
 /// Polls after the stop, at most: what waits in the rings by then, and not what keeps coming in.
 const DRAIN_POLLS: usize = 512;
-/// Polls between two publications of their number.
+/// Polls between two publications of their number, and between two looks at what waits for its time to come.
 const POLLS_PER_REPORT: u64 = 1 << 12;
 
 /// Where a worker's packets come from: one receive queue of one port.
@@ -51,7 +51,7 @@ pub struct Worker<S> {
 }
 
 impl<S: PacketSource> Worker<S> {
-    /// Polls until `stop`; then takes in what is still waiting in the queues.
+    /// Polls until `stop`; then takes in what is still waiting in the queues, and counts what is held.
     pub fn run(&mut self, clock: &impl Clock, stop: &AtomicBool) {
         let mut polls = 0u64;
         // Relaxed: the flag carries nothing but itself, and joining the thread orders everything else.
@@ -60,6 +60,7 @@ impl<S: PacketSource> Worker<S> {
             polls += 1;
             if polls.is_multiple_of(POLLS_PER_REPORT) {
                 self.counters.polled(polls);
+                self.expire(clock);
             }
         }
         for _ in 0..DRAIN_POLLS {
@@ -67,7 +68,15 @@ impl<S: PacketSource> Worker<S> {
                 break;
             }
         }
+        self.intake.finish(&mut self.writer, &mut self.counters);
         self.counters.polled(polls);
+    }
+
+    /// Gives up what waited too long: fragments come to their end also where no others follow.
+    fn expire(&mut self, clock: &impl Clock) {
+        if self.intake.remembers() {
+            self.intake.expire(clock.now(), &mut self.writer, &mut self.counters);
+        }
     }
 
     /// Asks each queue once, and gives the number of packets that came.

@@ -4,10 +4,9 @@
 use std::sync::atomic::AtomicBool;
 
 use dataplane::clock::ManualClock;
-use dataplane::intake::Intake;
+use dataplane::intake::{Intake, IntakeOptions};
 use dataplane::ledger::CountersWriter;
 use dataplane::reason::Reason;
-use dataplane::wire::ParseOptions;
 use dataplane::worker::{PacketSource, Worker};
 use flowtable::{MAX_BURST, Nanos, PortId, Sweeper, TableConfig, Timeouts, table};
 
@@ -64,7 +63,7 @@ fn client(flow: u32) -> [u8; 4] {
 fn worker(ports: Vec<Scripted>, capacity: u32) -> (Worker<Scripted>, Sweeper) {
     let (writer, sweeper) = table(&TableConfig { capacity, seed: 1, ..TableConfig::default() }).unwrap();
     let (counters, _) = CountersWriter::new();
-    let intake = Intake::new(ParseOptions::default());
+    let intake = Intake::new(&IntakeOptions::default(), 1);
     (Worker { sources: ports, writer, counters, intake }, sweeper)
 }
 

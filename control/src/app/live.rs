@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use dataplane::clock::{Clock, Stopwatch, UtcClock};
 use dataplane::dpdk::{self, DeviceSpec, Eal, EalOptions, MemoryMode, Port, RssState, machine};
-use dataplane::intake::Intake;
+use dataplane::intake::{Intake, IntakeOptions};
 use dataplane::ledger::CountersWriter;
 use dataplane::source::capture::CaptureReader;
 use dataplane::source::port::PortSource;
@@ -195,7 +195,8 @@ fn lanes(settings: &Settings, seed: u64, cores: &Cores, ports: &mut [NamedPort])
         lanes.table_bytes += writer.memory_bytes() as u64;
         lanes.views.push(WorkerView { core: *core, queues, counters: read, observer: sweeper.observer() });
         lanes.sweepers.push(sweeper);
-        let intake = Intake::new(parse_options(settings));
+        let options = IntakeOptions { parse: parse_options(settings), ..IntakeOptions::default() };
+        let intake = Intake::new(&options, seed);
         lanes.ready.push((*core, Worker { sources, writer, counters, intake }));
     }
     Ok(lanes)

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use dataplane::clock::Stopwatch;
-use dataplane::intake::Intake;
+use dataplane::intake::{Intake, IntakeOptions};
 use dataplane::ledger::{CountersWriter, WorkerCounters};
 use dataplane::reason::Reason;
 use dataplane::source::capture::CaptureReader;
@@ -122,10 +122,11 @@ impl Replay {
     fn new(settings: &Settings, seed: u64, exporter: &Exporter) -> Result<Replay, AppError> {
         let (writer, sweeper) = table(&table_config(settings, seed))?;
         let (counters, figures) = CountersWriter::new();
+        let options = IntakeOptions { parse: parse_options(settings), ..IntakeOptions::default() };
         Ok(Replay {
             writer,
             sweeper,
-            intake: Intake::new(parse_options(settings)),
+            intake: Intake::new(&options, seed),
             counters,
             figures,
             outlet: Outlet::new(exporter.handle(), WhenFull::Wait),
@@ -165,6 +166,10 @@ impl Replay {
 
     fn commit(&mut self) {
         self.intake.commit(&mut self.writer, &mut self.counters);
+        self.drain_handovers();
+    }
+
+    fn drain_handovers(&mut self) {
         if self.sweeper.has_handovers() {
             let now = self.now;
             self.sweeper.drain_handovers(&mut self.outlet.of(WORKER, now));
@@ -176,13 +181,17 @@ impl Replay {
     fn tick(&mut self, at: Nanos) {
         self.commit();
         let tick = at.0 - at.0 % self.interval_ns;
+        // Bounded by the fragments remembered.
+        while self.intake.expire(Nanos(tick), &mut self.writer, &mut self.counters) {}
+        self.drain_handovers();
         self.sweeper.sweep(Nanos(tick), &self.timeouts, &mut self.outlet.of(WORKER, Nanos(tick)));
         self.writer.serve_retirements(RETIREMENTS);
         self.next_sweep = Nanos(tick.saturating_add(self.interval_ns));
     }
 
     fn finish(mut self) -> Done {
-        self.commit();
+        self.intake.finish(&mut self.writer, &mut self.counters);
+        self.drain_handovers();
         let mut sink = self.outlet.of(WORKER, self.now);
         self.sweeper.sweep(self.now, &self.timeouts, &mut sink);
         self.sweeper.flush(self.now, &mut sink);

@@ -23,7 +23,8 @@ pub(super) fn ledger(
         packets: figures.anomalies[anomaly.index()],
     };
     let records = RecordLedger { cut, destinations: destinations.into_iter().map(destination).collect() };
-    let not_in_flows = Reason::ALL.iter().map(reason).collect();
+    let waiting = NotInFlows::fragments_waiting(figures.held);
+    let not_in_flows = Reason::ALL.iter().map(reason).chain([waiting]).collect();
     let anomalies = Anomaly::ALL.iter().map(anomaly).collect();
     Ledger::new(figures.packets, figures.in_flows, not_in_flows, anomalies, nic, records)
 }

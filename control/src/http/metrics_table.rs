@@ -227,10 +227,16 @@ pub const METRICS: &[Metric] = &[
         MetricUnit::Packets,
         "Packets not in a flow, by reason.",
         |f, s| {
-            for row in &f.ledger.not_in_flows {
+            for row in f.ledger.not_in_flows.iter().filter(|row| !row.is_level()) {
                 s.count([("layer", &row.layer), ("reason", &row.reason)], row.packets);
             }
         },
+    ),
+    gauge(
+        "tapspan_ledger_fragments_waiting",
+        MetricUnit::Packets,
+        "Fragments waiting for the first part of their datagram, not yet in a flow.",
+        |f, s| s.whole([], f.ledger.fragments_waiting()),
     ),
     counter(
         "tapspan_ledger_anomalies",

@@ -12,7 +12,8 @@ pub struct Ledger {
     pub rx_packets: u64,
     /// Packets counted in a flow.
     pub in_flows: u64,
-    /// Packets not in a flow, by layer and reason; reasons without packets are left out.
+    /// Packets not in a flow, by layer and reason; reasons without packets are left out. All only grow but `fragment`
+    /// `waiting`: those will be in a flow when the first part of their datagram has come, or 30 s have passed.
     pub not_in_flows: Vec<NotInFlows>,
     /// Packets that are in a flow but were odd in a way worth counting, by layer and kind.
     pub anomalies: Vec<NotInFlows>,
@@ -33,6 +34,18 @@ pub struct NotInFlows {
     pub reason: String,
     /// Packets.
     pub packets: u64,
+}
+
+impl NotInFlows {
+    /// The row of the fragments that wait for the first part of their datagram.
+    pub fn fragments_waiting(packets: u64) -> NotInFlows {
+        NotInFlows { layer: "fragment".into(), reason: "waiting".into(), packets }
+    }
+
+    /// Whether the row goes up and down.
+    pub fn is_level(&self) -> bool {
+        self.layer == "fragment" && self.reason == "waiting"
+    }
 }
 
 /// What the ports lost.
@@ -105,6 +118,11 @@ impl Ledger {
         ledger.balanced =
             rx_packets == in_flows + ledger.not_in_flows_total() && ledger.records.is_balanced();
         ledger
+    }
+
+    /// Fragments that wait for the first part of their datagram; part of what is not in a flow.
+    pub fn fragments_waiting(&self) -> u64 {
+        self.not_in_flows.iter().filter(|row| row.is_level()).map(|row| row.packets).sum()
     }
 
     /// Packets not in a flow, for any reason.
@@ -188,6 +206,15 @@ mod tests {
         assert!(Ledger::new(5, 3, vec![arp(2), arp(0)], vec![], nic, books(10)).balanced);
         assert!(!Ledger::new(5, 3, vec![arp(1)], vec![], nic, books(10)).balanced);
         assert!(!Ledger::new(5, 3, vec![arp(2)], vec![], nic, books(11)).balanced);
+    }
+
+    #[test]
+    fn fragments_that_wait_are_in_the_balance_as_a_row_of_their_own() {
+        let rows = vec![arp(2), NotInFlows::fragments_waiting(4)];
+        let ledger = Ledger::new(9, 3, rows, vec![], NicLedger::default(), RecordLedger::default());
+        assert!(ledger.balanced);
+        assert_eq!(ledger.fragments_waiting(), 4);
+        assert!(ledger.to_string().contains("fragment waiting"));
     }
 
     #[test]
