@@ -8,14 +8,14 @@ usage() {
     cat <<'TEXT'
 usage: scripts/setup.sh [--tests]
 
-Installs what is missing to build tapspan: DPDK, libclang, pkg-config (Debian 12 or later, with apt).
+Installs what is missing to build tapspan: DPDK, libpcap, libclang, pkg-config (Debian 12 or later, with apt).
 --tests   also what the tests and the demonstration need: tcpreplay, iproute2, receivers of spans in .venv
 
 As another user than root it asks sudo. It installs no Rust: see https://rustup.rs.
 TEXT
 }
 
-build_packages=(gcc libc6-dev pkg-config libdpdk-dev libclang-dev)
+build_packages=(gcc libc6-dev pkg-config libdpdk-dev libpcap-dev libclang-dev)
 test_packages=(tcpreplay iproute2 ethtool procps curl)
 with_tests=no
 for word in "$@"; do

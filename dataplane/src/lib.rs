@@ -6,6 +6,7 @@ mod chains;
 pub mod clock;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
+pub mod filter;
 pub mod fragments;
 pub mod histogram;
 pub mod intake;
