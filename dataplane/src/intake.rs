@@ -2,6 +2,7 @@
 
 use flowtable::{Burst, MAX_BURST, Nanos, PortId, Writer};
 
+use crate::filter::CaptureFilter;
 use crate::fragments::{Emit, FragmentOptions, Fragments};
 use crate::ledger::{CountersWriter, Tally};
 use crate::reason::Reason;
@@ -12,6 +13,8 @@ use crate::wire::{self, Beside, LinkType, ParseOptions, Parsed};
 pub struct IntakeOptions {
     /// How frames are parsed.
     pub parse: ParseOptions,
+    /// Which frames are taken in; all where there is none.
+    pub filter: Option<CaptureFilter>,
     /// How much is remembered of fragments.
     pub fragments: FragmentOptions,
 }
@@ -23,6 +26,7 @@ pub struct Intake {
     /// Packets the burst has room for: those of [`MAX_BURST`] frames, and all that were held before.
     room: usize,
     tally: Tally,
+    filter: Option<CaptureFilter>,
     parse: ParseOptions,
     beside: Beside,
     fragments: Fragments,
@@ -31,12 +35,13 @@ pub struct Intake {
 impl Intake {
     /// An intake by `options`. `seed` keys the hashes of what it remembers.
     pub fn new(options: &IntakeOptions, seed: u64) -> Intake {
-        let IntakeOptions { parse, fragments } = *options;
+        let IntakeOptions { parse, ref filter, fragments } = *options;
         let room = MAX_BURST + fragments.held.max(1) as usize;
         Intake {
             burst: Burst::with_capacity(room),
             room,
             tally: Tally::default(),
+            filter: filter.clone(),
             parse,
             beside: Beside::default(),
             fragments: Fragments::new(fragments, seed),
@@ -55,6 +60,9 @@ impl Intake {
     pub fn take(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
         self.tally.packets += 1;
         self.tally.bytes += u64::from(wire_len);
+        if self.filter.is_some() && !self.passes(link, data, wire_len) {
+            return;
+        }
         match wire::parse(link, data, wire_len, at, port, &self.parse, &mut self.beside) {
             Ok(_) if self.burst.len() >= self.room => self.tally.drop_for(Reason::TableFull),
             Ok(ref parsed) => {
@@ -69,6 +77,16 @@ impl Intake {
             }
             Err(reason) => self.tally.drop_for(reason),
         }
+    }
+
+    /// Whether the frame is to be taken in; counts it where it is not.
+    #[inline(never)]
+    fn passes(&mut self, link: LinkType, data: &[u8], wire_len: u32) -> bool {
+        if self.filter.as_ref().is_some_and(|filter| !filter.passes(link, data, wire_len)) {
+            self.tally.drop_for(Reason::Filtered);
+            return false;
+        }
+        true
     }
 
     /// Takes a packet with more to it: what the parser put beside it.

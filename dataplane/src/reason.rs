@@ -72,6 +72,7 @@ counters! {
         Ipv6BadVersion => "ipv6", "bad_version", "A packet announced as IPv6 whose version field is not 6.";
         TableFull => "table", "full", "The flow table had no room for a new flow.";
         OwnTraffic => "own", "export", "The probe's own export, which opens no flow.";
+        Filtered => "filter", "capture", "A frame that the capture filter does not let pass.";
     }
 }
 
@@ -115,6 +116,7 @@ impl Reason {
                 | Self::PppoeControl
                 | Self::TableFull
                 | Self::OwnTraffic
+                | Self::Filtered
         )
     }
 }

@@ -4,9 +4,11 @@
 use std::sync::atomic::AtomicBool;
 
 use dataplane::clock::ManualClock;
+use dataplane::filter::CaptureFilter;
 use dataplane::intake::{Intake, IntakeOptions};
 use dataplane::ledger::CountersWriter;
 use dataplane::reason::Reason;
+use dataplane::wire::LinkType;
 use dataplane::worker::{PacketSource, Worker};
 use flowtable::{MAX_BURST, Nanos, PortId, Sweeper, TableConfig, Timeouts, table};
 
@@ -55,15 +57,29 @@ fn tcp_frame(source: [u8; 4], destination: [u8; 4], ports: [u16; 2]) -> Vec<u8> 
     frame
 }
 
+/// One of the parts of datagrams over UDP of 64 octets each, the first of them not always first and some never there.
+fn fragment_frame(number: u32) -> Vec<u8> {
+    let [id, offset] = [number / 5, number % 4 * 8].map(|field| u16::try_from(field).unwrap().to_be_bytes());
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00];
+    frame.extend([0x45, 0, 0, 84, id[0], id[1], 0x20 | offset[0], offset[1], 64, 17, 0, 0]);
+    frame.extend([10, 0, 0, 1, 192, 0, 2, 1]);
+    frame.resize(98, 7);
+    frame
+}
+
 fn client(flow: u32) -> [u8; 4] {
     let [_, b, c, d] = flow.to_be_bytes();
     [10, b, c, d]
 }
 
 fn worker(ports: Vec<Scripted>, capacity: u32) -> (Worker<Scripted>, Sweeper) {
+    worker_with(&IntakeOptions::default(), ports, capacity)
+}
+
+fn worker_with(options: &IntakeOptions, ports: Vec<Scripted>, capacity: u32) -> (Worker<Scripted>, Sweeper) {
     let (writer, sweeper) = table(&TableConfig { capacity, seed: 1, ..TableConfig::default() }).unwrap();
     let (counters, _) = CountersWriter::new();
-    let intake = Intake::new(&IntakeOptions::default(), 1);
+    let intake = Intake::new(options, 1);
     (Worker { sources: ports, writer, counters, intake }, sweeper)
 }
 
@@ -88,13 +104,35 @@ fn a_conversation_whose_directions_come_in_on_two_ports_is_one_record() {
     }
 }
 
+/// With everything switched on.
+fn all_options() -> IntakeOptions {
+    let filter = CaptureFilter::compile("not udp port 9", &[LinkType::Ethernet]).unwrap();
+    IntakeOptions { filter: Some(filter), ..IntakeOptions::default() }
+}
+
+#[test]
+fn frames_that_do_not_pass_the_filter_are_counted_as_such() {
+    let frames = vec![tcp_frame([1; 4], [2; 4], [1, 2]), tcp_frame([1; 4], [3; 4], [1, 2]), vec![0; 10]];
+    let filter = CaptureFilter::compile("host 1.1.1.1 and not dst host 3.3.3.3", &[]).unwrap();
+    let options = IntakeOptions { filter: Some(filter), ..IntakeOptions::default() };
+    let (mut worker, _sweeper) = worker_with(&options, vec![port(0, frames, 7)], 16);
+    let (counters, read) = CountersWriter::new();
+    worker.counters = counters;
+    while worker.poll(&ManualClock(Nanos(5))) > 0 {}
+    let figures = read.read();
+    assert!(figures.is_balanced());
+    assert_eq!((figures.packets, figures.in_flows), (21, 7));
+    assert_eq!(figures.not_in_flows[Reason::Filtered.index()], 14);
+}
+
 #[test]
 fn a_worker_allocates_nothing_after_start() {
     let mut frames: Vec<_> = (0..5_000).map(|flow| tcp_frame(client(flow), [192, 0, 2, 1], [1, 2])).collect();
     let broken = [vec![], vec![0; 9], frames[0][..30].to_vec(), [&frames[0][..12], &[0x08, 0x06]].concat()];
     frames.extend(broken.into_iter().cycle().take(500));
+    frames.extend((0..3_000).map(fragment_frame));
     // Smaller than the set of flows, so that opening, evicting and reusing are all on the way.
-    let (mut worker, mut sweeper) = worker(vec![port(0, frames, 20)], 1_024);
+    let (mut worker, mut sweeper) = worker_with(&all_options(), vec![port(0, frames, 20)], 1_024);
     let stop = AtomicBool::new(true);
     let mut records = Vec::with_capacity(200_000);
     let allocations = allocation_counter::measure(|| {
