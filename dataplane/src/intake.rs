@@ -2,6 +2,7 @@
 
 use flowtable::{Burst, MAX_BURST, Nanos, PortId, Writer};
 
+use crate::dedup::{Dedup, DedupOptions};
 use crate::filter::CaptureFilter;
 use crate::fragments::{Emit, FragmentOptions, Fragments};
 use crate::ledger::{CountersWriter, Tally};
@@ -15,6 +16,8 @@ pub struct IntakeOptions {
     pub parse: ParseOptions,
     /// Which frames are taken in; all where there is none.
     pub filter: Option<CaptureFilter>,
+    /// The window for duplicates, which are looked for among the frames taken in; nothing is one where there is none.
+    pub dedup: Option<DedupOptions>,
     /// How much is remembered of fragments.
     pub fragments: FragmentOptions,
 }
@@ -26,7 +29,10 @@ pub struct Intake {
     /// Packets the burst has room for: those of [`MAX_BURST`] frames, and all that were held before.
     room: usize,
     tally: Tally,
+    /// Whether there is anything that keeps packets out before they are parsed.
+    screens: bool,
     filter: Option<CaptureFilter>,
+    dedup: Option<Dedup>,
     parse: ParseOptions,
     beside: Beside,
     fragments: Fragments,
@@ -35,13 +41,15 @@ pub struct Intake {
 impl Intake {
     /// An intake by `options`. `seed` keys the hashes of what it remembers.
     pub fn new(options: &IntakeOptions, seed: u64) -> Intake {
-        let IntakeOptions { parse, ref filter, fragments } = *options;
+        let IntakeOptions { parse, ref filter, dedup, fragments } = *options;
         let room = MAX_BURST + fragments.held.max(1) as usize;
         Intake {
             burst: Burst::with_capacity(room),
             room,
             tally: Tally::default(),
+            screens: filter.is_some() || dedup.is_some(),
             filter: filter.clone(),
+            dedup: dedup.map(|options| Dedup::new(options, seed)),
             parse,
             beside: Beside::default(),
             fragments: Fragments::new(fragments, seed),
@@ -60,7 +68,7 @@ impl Intake {
     pub fn take(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
         self.tally.packets += 1;
         self.tally.bytes += u64::from(wire_len);
-        if self.filter.is_some() && !self.passes(link, data, wire_len) {
+        if self.screens && !self.passes(link, data, wire_len, at) {
             return;
         }
         match wire::parse(link, data, wire_len, at, port, &self.parse, &mut self.beside) {
@@ -81,9 +89,16 @@ impl Intake {
 
     /// Whether the frame is to be taken in; counts it where it is not.
     #[inline(never)]
-    fn passes(&mut self, link: LinkType, data: &[u8], wire_len: u32) -> bool {
+    fn passes(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos) -> bool {
         if self.filter.as_ref().is_some_and(|filter| !filter.passes(link, data, wire_len)) {
             self.tally.drop_for(Reason::Filtered);
+            return false;
+        }
+        if let Some(dedup) = &mut self.dedup
+            && let Some(packet) = wire::ip_of(link, data, &self.parse.tunnels)
+            && dedup.is_repeat(packet, at)
+        {
+            self.tally.drop_for(Reason::Duplicate);
             return false;
         }
         true

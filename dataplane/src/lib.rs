@@ -4,6 +4,7 @@
 
 mod chains;
 pub mod clock;
+pub mod dedup;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
 pub mod filter;

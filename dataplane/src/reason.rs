@@ -73,6 +73,7 @@ counters! {
         TableFull => "table", "full", "The flow table had no room for a new flow.";
         OwnTraffic => "own", "export", "The probe's own export, which opens no flow.";
         Filtered => "filter", "capture", "A frame that the capture filter does not let pass.";
+        Duplicate => "ip", "duplicate", "A packet that was taken in already, within the window for duplicates.";
     }
 }
 
@@ -117,6 +118,7 @@ impl Reason {
                 | Self::TableFull
                 | Self::OwnTraffic
                 | Self::Filtered
+                | Self::Duplicate
         )
     }
 }

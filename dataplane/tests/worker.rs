@@ -4,6 +4,7 @@
 use std::sync::atomic::AtomicBool;
 
 use dataplane::clock::ManualClock;
+use dataplane::dedup::DedupOptions;
 use dataplane::filter::CaptureFilter;
 use dataplane::intake::{Intake, IntakeOptions};
 use dataplane::ledger::CountersWriter;
@@ -107,7 +108,26 @@ fn a_conversation_whose_directions_come_in_on_two_ports_is_one_record() {
 /// With everything switched on.
 fn all_options() -> IntakeOptions {
     let filter = CaptureFilter::compile("not udp port 9", &[LinkType::Ethernet]).unwrap();
-    IntakeOptions { filter: Some(filter), ..IntakeOptions::default() }
+    let dedup = DedupOptions { window_ns: 1_000, packets: 256 };
+    IntakeOptions { filter: Some(filter), dedup: Some(dedup), ..IntakeOptions::default() }
+}
+
+#[test]
+fn what_both_ports_see_is_counted_once_where_duplicates_are_looked_for() {
+    let frames: Vec<_> = (0..100).map(|flow| tcp_frame(client(flow), [192, 0, 2, 1], [1, 2])).collect();
+    let tagged = frames.iter().map(|frame| [&frame[..12], &[0x81, 0, 0, 7], &frame[12..]].concat()).collect();
+    let options = IntakeOptions {
+        dedup: Some(DedupOptions { window_ns: 1_000, packets: 100 }),
+        ..IntakeOptions::default()
+    };
+    let (mut worker, _sweeper) = worker_with(&options, vec![port(0, frames, 1), port(1, tagged, 1)], 1_000);
+    let (counters, read) = CountersWriter::new();
+    worker.counters = counters;
+    while worker.poll(&ManualClock(Nanos(5))) > 0 {}
+    let figures = read.read();
+    assert!(figures.is_balanced());
+    assert_eq!((figures.packets, figures.in_flows), (200, 100));
+    assert_eq!(figures.not_in_flows[Reason::Duplicate.index()], 100);
 }
 
 #[test]

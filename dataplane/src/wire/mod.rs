@@ -207,3 +207,8 @@ fn octets(bytes: &[u8]) -> u32 {
 fn up_to(bytes: &[u8], length: u32) -> &[u8] {
     usize::try_from(length).ok().and_then(|length| bytes.get(..length)).unwrap_or(bytes)
 }
+
+/// The outermost IP packet of a frame, from its header to the end of what was captured; `None` where there is none to be found.
+pub(crate) fn ip_of<'a>(link: LinkType, frame: &'a [u8], tunnels: &TunnelOptions) -> Option<&'a [u8]> {
+    link::parse(link, frame, tunnels).ok().map(|framed| framed.rest)
+}
