@@ -3,8 +3,12 @@
 //! Pure: sees no packet bytes, does no I/O, reads no clock, knows nothing of DPDK.
 
 mod burst;
+mod connection;
+mod details;
 mod event;
 mod exclusions;
+mod flow;
+mod handshake;
 mod hash;
 mod index;
 mod key;
@@ -13,6 +17,8 @@ mod observer;
 mod orientation;
 mod packet;
 mod record;
+mod sequence;
+mod shadow;
 mod slot;
 mod sweeper;
 mod sync;
@@ -20,6 +26,7 @@ mod table;
 mod tcp;
 mod time;
 mod timeouts;
+mod timing;
 mod tunnel;
 mod version;
 mod writer;
@@ -35,7 +42,7 @@ pub use record::{
     Counters, EndReason, Events, FlowRecord, Initiator, RecordSink, TcpCounts, TcpRecord, Timing,
 };
 pub use sweeper::{SweepReport, Sweeper};
-pub use table::{BYTES_PER_FLOW, TableConfig, TableStats, table};
+pub use table::{BYTES_PER_DETAILS, BYTES_PER_FLOW, TableConfig, TableStats, table};
 pub use tcp::TcpState;
 pub use time::{Nanos, duration_ns};
 pub use timeouts::Timeouts;

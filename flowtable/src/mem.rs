@@ -183,10 +183,13 @@ macro_rules! zeroed {
 }
 zeroed!(
     crate::slot::Hot,
-    crate::slot::Track,
+    crate::connection::Track,
+    crate::connection::Conn,
+    crate::details::Details,
     crate::slot::Cold,
     crate::index::Bucket,
-    crate::sweeper::Shadow,
+    crate::shadow::Shadow,
+    crate::shadow::DetailsShadow,
     u32,
 );
 

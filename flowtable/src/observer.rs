@@ -50,8 +50,8 @@ impl Observer {
                     continue;
                 }
                 #[expect(clippy::cast_possible_truncation, reason = "capacity is at most 2^31")]
-                let copy = self.shared.snapshot(SlotId(at as u32));
-                if let Some(flow) = copy.filter(|copy| copy.meta.has(Meta::LIVE)) {
+                let copy = self.shared.lines(SlotId(at as u32)).snapshot(|_| ());
+                if let Some((flow, ())) = copy.filter(|(copy, ())| copy.meta.has(Meta::LIVE)) {
                     visit(&LiveFlow::of(&flow));
                 }
             }

@@ -1,8 +1,11 @@
-//! One flow in memory: a hot line every packet writes, a track line every TCP packet writes, a cold line written at open.
+//! One flow in memory: a hot line every packet writes, a cold line written at open, and the lines of [`crate::connection`].
 //!
 //! All words are atomics written by the Writer alone, so no update needs a read-modify-write. The Writer brackets each
 //! update with the hot line's version (odd while it writes); a reader takes the words between two equal even versions.
 
+use crate::connection::{Conn, EVENTS_IN_SLOT, Marks, Track, flags_at};
+use crate::details::DetailsId;
+use crate::event::NetworkError;
 use crate::key::{Direction, Family, FlowKey, protocol};
 use crate::packet::{FirstPacket, Packet, PortId};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -31,28 +34,15 @@ pub(crate) struct Hot {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Hot>() == 64);
 
-/// Written by TCP packets.
-#[derive(Default)]
-#[repr(C, align(64))]
-pub(crate) struct Track {
-    /// For each flag, the low 32 bits of the flow's packet count at the last packet that had it; 0 = never.
-    pub(crate) flag_at: [AtomicU32; 8],
-    /// Initial sequence number by canonical direction, where `Meta::SYN` says it is known.
-    pub(crate) initial_sequence: [AtomicU32; 2],
-    /// Sequence number after the FIN by canonical direction, where `Meta::FIN` says it was seen.
-    pub(crate) fin_end: [AtomicU32; 2],
-    /// When the connection was seen closed, where `Meta::CLOSED` is set.
-    pub(crate) closed_at: AtomicU64,
-}
-#[cfg(not(loom))]
-const _: () = assert!(size_of::<Track>() == 64);
-
-/// Written when the flow opens, never after.
+/// Written when the flow opens; after that, only the word of details and error.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct Cold {
     addresses: [AtomicU64; 4],
-    tunnel: AtomicU64,
+    /// Id of the tunnel in the key; its kind is among the facts.
+    tunnel_id: AtomicU32,
+    /// The flow's block of details in the lower 28 bits, what its conversation failed at in the upper four.
+    details_and_error: AtomicU32,
     first_seen: AtomicU64,
     /// Source MAC in the upper 48 bits, port in the lower 16.
     mac_and_port: AtomicU64,
@@ -60,6 +50,11 @@ pub(crate) struct Cold {
 }
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Cold>() == 64);
+
+/// Where the tunnel's kind begins in the facts; it has the uppermost eight bits.
+const TUNNEL_KIND_SHIFT: u32 = 56;
+const ERROR_SHIFT: u32 = 28;
+const DETAILS_MASK: u32 = (1 << ERROR_SHIFT) - 1;
 
 /// State and marks of a flow in one word: what a look at the hot line has to tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -187,7 +182,7 @@ pub(crate) fn halves(address: u128) -> [u64; 2] {
     [(address >> 64) as u64, address as u64]
 }
 
-fn joined(high: u64, low: u64) -> u128 {
+pub(crate) fn joined(high: u64, low: u64) -> u128 {
     u128::from(high) << 64 | u128::from(low)
 }
 
@@ -198,7 +193,9 @@ impl Cold {
         for (word, value) in self.addresses.iter().zip([a, b, c, d]) {
             word.store(value, Ordering::Relaxed);
         }
-        self.tunnel.store(packet.key.tunnel, Ordering::Relaxed);
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half is the id")]
+        self.tunnel_id.store(packet.key.tunnel as u32, Ordering::Relaxed);
+        self.details_and_error.store(0, Ordering::Relaxed);
         self.first_seen.store(packet.at.0, Ordering::Relaxed);
         let first = &packet.first;
         let mac = first.source_mac.map_or(0, |m| {
@@ -214,7 +211,8 @@ impl Cold {
             | u64::from(first.flow_label & 0x000f_ffff) << 32
             | u64::from(first.source_mac.is_some()) << 52
             | u64::from(first.icmp.is_some()) << 53
-            | u64::from(packet.key.family == Family::V6) << 54;
+            | u64::from(packet.key.family == Family::V6) << 54
+            | (packet.key.tunnel >> 32) << TUNNEL_KIND_SHIFT;
         self.facts.store(facts, Ordering::Relaxed);
     }
 
@@ -224,8 +222,33 @@ impl Cold {
         let word = |i: usize| self.addresses[i].load(Ordering::Relaxed);
         joined(word(0), word(1)) == key.lo_address
             && joined(word(2), word(3)) == key.hi_address
-            && self.tunnel.load(Ordering::Relaxed) == key.tunnel
+            && self.tunnel() == key.tunnel
             && (self.facts.load(Ordering::Relaxed) >> 54 & 1 == 1) == (key.family == Family::V6)
+    }
+
+    fn tunnel(&self) -> u64 {
+        let kind = self.facts.load(Ordering::Relaxed) >> TUNNEL_KIND_SHIFT;
+        kind << 32 | u64::from(self.tunnel_id.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn details(&self) -> DetailsId {
+        DetailsId(self.details_and_error.load(Ordering::Relaxed) & DETAILS_MASK)
+    }
+
+    pub(crate) fn set_details(&self, id: DetailsId) {
+        let error = self.details_and_error.load(Ordering::Relaxed) & !DETAILS_MASK;
+        self.details_and_error.store(error | id.0, Ordering::Relaxed);
+    }
+
+    /// What the conversation failed at.
+    pub(crate) fn error(&self) -> Option<NetworkError> {
+        let code = self.details_and_error.load(Ordering::Relaxed) >> ERROR_SHIFT;
+        code.checked_sub(1).and_then(|place| NetworkError::ALL.get(place as usize)).copied()
+    }
+
+    pub(crate) fn set_error(&self, error: NetworkError) {
+        let details = self.details_and_error.load(Ordering::Relaxed) & DETAILS_MASK;
+        self.details_and_error.store((error as u32) << ERROR_SHIFT | details, Ordering::Relaxed);
     }
 
     pub(crate) fn first_seen(&self) -> Nanos {
@@ -262,7 +285,7 @@ impl Cold {
             family,
             one_way: None,
             vlans: ports_word as u32 & 0x00ff_ffff,
-            tunnel: self.tunnel.load(Ordering::Relaxed),
+            tunnel: self.tunnel(),
         };
         if matches!(protocol, protocol::ICMP | protocol::ICMPV6) {
             let bit = ONE_WAY_PORT_BIT as u16;
@@ -278,6 +301,15 @@ impl Cold {
     }
 }
 
+/// The lines of one slot.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    pub(crate) hot: &'a Hot,
+    pub(crate) track: &'a Track,
+    pub(crate) conn: &'a Conn,
+    pub(crate) cold: &'a Cold,
+}
+
 /// A consistent copy of a slot: every word belongs to the same moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Snapshot {
@@ -289,13 +321,47 @@ pub(crate) struct Snapshot {
     pub(crate) last_seen: Nanos,
     pub(crate) packets: [u64; 2],
     pub(crate) bytes: [u64; 2],
-    pub(crate) flag_at: [u32; 8],
+    pub(crate) details: DetailsId,
+    pub(crate) error: Option<NetworkError>,
+    pub(crate) connection: Connection,
+}
+
+/// The part of a copy that only TCP fills, but for the events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connection {
+    /// Each flag and when it was last seen.
+    pub(crate) flags_at: [(u8, u32); 8],
     pub(crate) closed_at: Nanos,
+    pub(crate) marks: Marks,
+    pub(crate) handshake: [u64; 2],
+    pub(crate) exchanges: u32,
+    pub(crate) exchange_sum: u64,
+    pub(crate) exchange_jitter: f64,
+    pub(crate) events: [u64; EVENTS_IN_SLOT],
+    pub(crate) events_total: u32,
+}
+
+impl Connection {
+    fn read(track: &Track, conn: &Conn) -> Connection {
+        let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
+        Connection {
+            flags_at: flags_at(track, conn),
+            closed_at: Nanos(word(&conn.closed_at)),
+            marks: track.marks(),
+            handshake: [word(&conn.handshake_snd), word(&conn.handshake_cnd)],
+            exchanges: track.exchanges.load(Ordering::Relaxed),
+            exchange_sum: word(&track.exchange_sum),
+            exchange_jitter: f64::from_bits(word(&track.exchange_jitter)),
+            events: conn.events.each_ref().map(word),
+            events_total: conn.events_total.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Snapshot {
     /// The words as they are; of one moment only inside [`Version::read`], which also tells the version.
-    fn read(hot: &Hot, track: &Track, cold: &Cold) -> Snapshot {
+    fn read(lines: Lines<'_>) -> Snapshot {
+        let Lines { hot, track, conn, cold } = lines;
         let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
         let ports = word(&hot.key[1]);
         Snapshot {
@@ -307,8 +373,9 @@ impl Snapshot {
             last_seen: Nanos(word(&hot.last_seen)),
             packets: [word(&hot.packets[0]), word(&hot.packets[1])],
             bytes: [word(&hot.bytes[0]), word(&hot.bytes[1])],
-            flag_at: std::array::from_fn(|i| track.flag_at[i].load(Ordering::Relaxed)),
-            closed_at: Nanos(word(&track.closed_at)),
+            details: cold.details(),
+            error: cold.error(),
+            connection: Connection::read(track, conn),
         }
     }
 
@@ -324,20 +391,27 @@ const SNAPSHOT_ATTEMPTS: usize = 64;
 #[cfg(loom)]
 const SNAPSHOT_ATTEMPTS: usize = 2;
 
-/// A consistent copy of the slot, or `None` when the Writer kept changing it.
-pub(crate) fn snapshot(hot: &Hot, track: &Track, cold: &Cold) -> Option<Snapshot> {
-    for _ in 0..SNAPSHOT_ATTEMPTS {
-        if let Some((copy, version)) = hot.version.read(|| Snapshot::read(hot, track, cold)) {
-            return Some(Snapshot { version, ..copy });
+impl Lines<'_> {
+    /// A consistent copy of the slot and what `more` reads beside it, or `None` when the Writer kept changing it.
+    pub(crate) fn snapshot<R>(self, more: impl Fn(&Snapshot) -> R) -> Option<(Snapshot, R)> {
+        for _ in 0..SNAPSHOT_ATTEMPTS {
+            let read = || {
+                let copy = Snapshot::read(self);
+                let beside = more(&copy);
+                (copy, beside)
+            };
+            if let Some(((copy, beside), version)) = self.hot.version.read(read) {
+                return Some((Snapshot { version, ..copy }, beside));
+            }
+            std::hint::spin_loop();
         }
-        std::hint::spin_loop();
+        None
     }
-    None
-}
 
-/// The Writer's own copy: nobody else writes, so no version is needed.
-pub(crate) fn own_copy(hot: &Hot, track: &Track, cold: &Cold) -> Snapshot {
-    Snapshot { version: hot.version.own(), ..Snapshot::read(hot, track, cold) }
+    /// The Writer's own copy: nobody else writes, so no version is needed.
+    pub(crate) fn own_copy(self) -> Snapshot {
+        Snapshot { version: self.hot.version.own(), ..Snapshot::read(self) }
+    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -349,7 +423,7 @@ mod tests {
     prop_compose! {
         fn packets()(
             lo in any::<u128>(), hi in any::<u128>(), ports in any::<(u16, u16)>(), protocol in any::<u8>(),
-            v6 in any::<bool>(), vlans in 0u32..1 << 24, tunnel in any::<u64>(), mac in any::<Option<[u8; 6]>>(),
+            v6 in any::<bool>(), vlans in 0u32..1 << 24, tunnel in 0u64..1 << 40, mac in any::<Option<[u8; 6]>>(),
             ttl in any::<u8>(), class in any::<u8>(), label in 0u32..1 << 20, icmp in any::<Option<(u8, u8)>>(),
             one_way in any::<Option<bool>>(), port in any::<u16>(), at in any::<u64>(),
         ) -> Packet {
@@ -384,6 +458,10 @@ mod tests {
             prop_assert_eq!(cold.first_packet(), packet.first);
             prop_assert_eq!(cold.first_seen(), packet.at);
             prop_assert!(cold.holds(&packet.key));
+            cold.set_details(DetailsId(77));
+            cold.set_error(NetworkError::FragmentationNeeded);
+            cold.set_details(DetailsId(78));
+            prop_assert_eq!((cold.details(), cold.error()), (DetailsId(78), Some(NetworkError::FragmentationNeeded)));
         }
     }
 }

@@ -3,42 +3,20 @@
 //! For each slot it keeps a shadow of what has been exported; a record is the slot's totals less the shadow, so no counter
 //! is ever reset and nothing falls between two records.
 
-use crate::key::{Direction, protocol};
+use crate::details::{DetailsCopy, DetailsId};
 use crate::mem::{MemoryError, Slab};
 use crate::observer::Observer;
-use crate::record::{Counters, EndReason, Events, FlowRecord, Initiator, RecordSink, TcpRecord};
+use crate::record::{EndReason, RecordSink};
+use crate::shadow::{DetailsShadow, Shadow, millis};
 use crate::slot::{Meta, SlotId, Snapshot, protocol_of};
 use crate::sync::{Arc, Ordering};
 use crate::table::{REGION_SLOTS, Retire, Shared, TableStats};
 use crate::time::Nanos;
 use crate::timeouts::Timeouts;
 
-const NANOS_PER_MILLI: u64 = 1_000_000;
-
 /// Fill of the table, in per mille, from which idle timeouts shrink, and by how many binary places: for flows of a single
 /// packet, and for the others.
 const PRESSURE: [(u64, u32, u32); 3] = [(980, 10, 3), (950, 5, 1), (900, 3, 0)];
-
-/// What is already exported of the flow in a slot.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Shadow {
-    packets: [u64; 2],
-    bytes: [u64; 2],
-    /// Start of the next record's window.
-    window_start: u64,
-    /// Records cut of this flow.
-    number: u32,
-    /// When the window began by the sweeper's clock, in ms, the low 32 bits.
-    cut_ms: u32,
-    generation: u16,
-    marks: u16,
-}
-const _: () = assert!(size_of::<Shadow>() == 56);
-
-/// A record has been cut: orientation stays as it was then.
-const ORIENTED: u16 = 1;
-const FORWARD_HI: u16 = 1 << 1;
-const DESTINATION_INITIATED: u16 = 1 << 2;
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,12 +33,14 @@ pub struct SweepReport {
 pub struct Sweeper {
     shared: Arc<Shared>,
     shadows: Slab<Shadow>,
+    details_shadows: Slab<DetailsShadow>,
 }
 
 impl Sweeper {
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, MemoryError> {
         let shadows = Slab::zeroed(shared.hot.len())?;
-        Ok(Sweeper { shared, shadows })
+        let details_shadows = Slab::zeroed(shared.details.len())?;
+        Ok(Sweeper { shared, shadows, details_shadows })
     }
 
     /// Cuts every record that is due at `now` and asks the Writer to free flows that ended.
@@ -74,10 +54,17 @@ impl Sweeper {
     /// and only lingers, else [`EndReason::ForcedEnd`]. The flows live on.
     pub fn flush(&mut self, now: Nanos, sink: &mut impl RecordSink) -> SweepReport {
         self.walk(sink, |sweeper, slot, sink, report| {
-            if let Some(last) = sweeper.snapshot(slot, sink, report) {
+            if let Some((last, details)) = sweeper.snapshot(slot, sink, report) {
                 let closed = last.meta.has(Meta::CLOSED);
                 let reason = if closed { EndReason::EndOfFlowDetected } else { EndReason::ForcedEnd };
-                sweeper.cut(slot, &last, reason, now, sink, report);
+                sweeper.cut(
+                    slot,
+                    &Last { flow: &last, details: details.as_ref() },
+                    reason,
+                    now,
+                    sink,
+                    report,
+                );
             }
         })
     }
@@ -145,24 +132,26 @@ impl Sweeper {
             protocol: protocol_of(hot.key[1].load(Ordering::Relaxed)),
             packets: hot.packets[0].load(Ordering::Relaxed) + hot.packets[1].load(Ordering::Relaxed),
         };
-        let known = shadow.generation == meta.generation();
-        if known && !meta.has(Meta::CLOSED) && rules.end(&glance).is_none() && !rules.active(shadow.cut_ms) {
+        let known = shadow.generation() == meta.generation();
+        if known && !meta.has(Meta::CLOSED) && rules.end(&glance).is_none() && !rules.active(shadow.cut_ms())
+        {
             return;
         }
-        let Some(last) = self.snapshot(slot, sink, report) else {
+        let Some((last, details)) = self.snapshot(slot, sink, report) else {
             return;
         };
-        let closed =
-            last.meta.has(Meta::CLOSED) && rules.now.since(last.closed_at) >= rules.timeouts.close_linger_ns;
+        let closed = last.meta.has(Meta::CLOSED)
+            && rules.now.since(last.connection.closed_at) >= rules.timeouts.close_linger_ns;
         let end = if closed { Some(EndReason::EndOfFlowDetected) } else { rules.end(&Glance::of(&last)) };
+        let all = Last { flow: &last, details: details.as_ref() };
         match end {
             Some(reason) => {
-                self.cut(slot, &last, reason, rules.now, sink, report);
+                self.cut(slot, &all, reason, rules.now, sink, report);
                 // A full mailbox keeps the flow until the next sweep; its shadow already holds all there is.
                 let _ = self.shared.retire.put(Retire { slot, version: last.version });
             }
-            None if rules.active(self.shadows[at].cut_ms) => {
-                self.cut(slot, &last, EndReason::ActiveTimeout, rules.now, sink, report);
+            None if rules.active(self.shadows[at].cut_ms()) => {
+                self.cut(slot, &all, EndReason::ActiveTimeout, rules.now, sink, report);
             }
             None => {}
         }
@@ -174,30 +163,39 @@ impl Sweeper {
         slot: SlotId,
         sink: &mut impl RecordSink,
         report: &mut SweepReport,
-    ) -> Option<Snapshot> {
-        let last = self.shared.snapshot(slot)?;
+    ) -> Option<(Snapshot, Option<DetailsCopy>)> {
+        let shared = &self.shared;
+        let (last, details) = shared.lines(slot).snapshot(|flow| shared.details(flow.details))?;
         let at = slot.0 as usize;
-        if last.meta.generation() != self.shadows[at].generation {
+        if last.meta.generation() != self.shadows[at].generation() {
             // The flow before this one may wait in the mailbox; it was put there before this one was published, and
             // needs the shadow that is about to be replaced.
             self.take_handovers(sink, report);
-            if last.meta.generation() == self.shadows[at].generation {
+            if last.meta.generation() == self.shadows[at].generation() {
                 // The flow of this copy was handed over meanwhile, with all there was to tell.
                 return None;
             }
             self.shadows[at] = Shadow::begin(&last);
         }
-        last.meta.has(Meta::LIVE).then_some(last)
+        last.meta.has(Meta::LIVE).then_some((last, details))
     }
 
     fn take_handovers(&mut self, sink: &mut impl RecordSink, report: &mut SweepReport) {
         while let Some(handover) = self.shared.handover.take() {
             let at = handover.slot.0 as usize;
-            if self.shadows[at].generation != handover.last.meta.generation() {
+            if self.shadows[at].generation() != handover.last.meta.generation() {
                 self.shadows[at] = Shadow::begin(&handover.last);
             }
             let ended = handover.last.last_seen;
-            self.cut(handover.slot, &handover.last, handover.reason, ended, sink, report);
+            let id = handover.last.details;
+            // The Writer has let go of the block and waits for its return.
+            let details = self.shared.details(id);
+            let all = Last { flow: &handover.last, details: details.as_ref() };
+            self.cut(handover.slot, &all, handover.reason, ended, sink, report);
+            if id != DetailsId::NONE {
+                let sent = self.shared.returned.put(id);
+                debug_assert!(sent.is_ok(), "there is room for every block");
+            }
         }
     }
 
@@ -205,19 +203,19 @@ impl Sweeper {
     fn cut(
         &mut self,
         slot: SlotId,
-        last: &Snapshot,
+        last: &Last<'_>,
         reason: EndReason,
         now: Nanos,
         sink: &mut impl RecordSink,
         report: &mut SweepReport,
     ) {
         let shadow = &mut self.shadows[slot.0 as usize];
-        shadow.cut_ms = millis(now);
-        if last.packets_total() == shadow.packets[0] + shadow.packets[1] {
+        shadow.begin_window(now);
+        if last.flow.packets_total() == shadow.packets_total() {
             return;
         }
-        let record = shadow.record(last, reason);
-        shadow.advance(last, &record);
+        let counted = last.flow.details.place().and_then(|place| self.details_shadows.get_mut(place));
+        let record = shadow.record(last, reason, counted);
         report.records += 1;
         report.packets += record.to_destination.packets_delta + record.to_source.packets_delta;
         sink.record(record);
@@ -233,9 +231,10 @@ impl Sweeper {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "compared modulo 2^32 only")]
-fn millis(at: Nanos) -> u32 {
-    (at.0 / NANOS_PER_MILLI) as u32
+/// The last copy of a flow.
+pub(crate) struct Last<'a> {
+    pub(crate) flow: &'a Snapshot,
+    pub(crate) details: Option<&'a DetailsCopy>,
 }
 
 /// What a look at the hot line tells; each word for itself, not of one moment.
@@ -283,81 +282,6 @@ impl Rules<'_> {
     fn active(&self, cut_ms: u32) -> bool {
         // The sweeper's clock may lag behind a packet's: a window from the future has lasted for 0 ms.
         let lasted = millis(self.now).wrapping_sub(cut_ms).cast_signed().max(0);
-        u64::from(lasted.unsigned_abs()) * NANOS_PER_MILLI >= self.timeouts.active_ns
-    }
-}
-
-impl Shadow {
-    fn begin(flow: &Snapshot) -> Shadow {
-        Shadow {
-            window_start: flow.first_seen.0,
-            cut_ms: millis(flow.first_seen),
-            generation: flow.meta.generation(),
-            ..Shadow::default()
-        }
-    }
-
-    fn orientation(&self, last: &Snapshot) -> (Direction, Initiator) {
-        let initiator = |destination| if destination { Initiator::Destination } else { Initiator::Source };
-        if self.marks & ORIENTED == 0 {
-            return (last.meta.forward(), initiator(last.meta.has(Meta::DESTINATION_INITIATED)));
-        }
-        let forward = if self.marks & FORWARD_HI != 0 { Direction::HiToLo } else { Direction::LoToHi };
-        (forward, initiator(self.marks & DESTINATION_INITIATED != 0))
-    }
-
-    fn counters(&self, last: &Snapshot, direction: Direction) -> Counters {
-        let side = direction as usize;
-        Counters {
-            packets_delta: last.packets[side] - self.packets[side],
-            bytes_delta: last.bytes[side] - self.bytes[side],
-            packets_total: last.packets[side],
-            bytes_total: last.bytes[side],
-        }
-    }
-
-    /// Flags whose last packet lies in the window. Exact for windows of less than 2^32 packets.
-    fn flags(&self, last: &Snapshot) -> u8 {
-        let total = last.packets_total();
-        let window = total - (self.packets[0] + self.packets[1]);
-        #[expect(clippy::cast_possible_truncation, reason = "ordinals are kept modulo 2^32")]
-        let seen = |at: u32| at != 0 && u64::from((total as u32).wrapping_sub(at)) < window;
-        (0u8..8).filter(|&bit| seen(last.flag_at[usize::from(bit)])).fold(0, |flags, bit| flags | 1 << bit)
-    }
-
-    fn record(&self, last: &Snapshot, end_reason: EndReason) -> FlowRecord {
-        let (forward, initiator) = self.orientation(last);
-        let tcp = (last.key.protocol == protocol::TCP).then(|| TcpRecord {
-            state: last.meta.state(),
-            flags: self.flags(last),
-            ..TcpRecord::default()
-        });
-        FlowRecord {
-            key: last.key,
-            forward,
-            initiator,
-            first: last.first,
-            flow_start: last.first_seen,
-            start: Nanos(self.window_start),
-            end: last.last_seen,
-            number: self.number,
-            end_reason,
-            tcp,
-            to_destination: self.counters(last, forward),
-            to_source: self.counters(last, forward.flipped()),
-            error: None,
-            tunnel: None,
-            events: Events::default(),
-        }
-    }
-
-    fn advance(&mut self, last: &Snapshot, record: &FlowRecord) {
-        self.packets = last.packets;
-        self.bytes = last.bytes;
-        self.window_start = last.last_seen.0;
-        self.number += 1;
-        self.marks = ORIENTED
-            | if record.forward == Direction::HiToLo { FORWARD_HI } else { 0 }
-            | if record.initiator == Initiator::Destination { DESTINATION_INITIATED } else { 0 };
+        u64::from(lasted.unsigned_abs()) * crate::shadow::NANOS_PER_MILLI >= self.timeouts.active_ns
     }
 }

@@ -1,11 +1,14 @@
 //! What Writer, Sweeper and Observer share: the slots, the two mailboxes and the counters. Fixed at start.
 
+use crate::connection::{Conn, Track};
+use crate::details::{Details, DetailsCopy, DetailsId};
 use crate::event::EventDetail;
 use crate::index::{INDEX_BYTES_PER_SLOT, Index};
 use crate::mem::{MemoryError, Slab};
 use crate::record::EndReason;
-use crate::slot::{Cold, Hot, SlotId, Snapshot, Track, snapshot};
-use crate::sweeper::{Shadow, Sweeper};
+use crate::shadow::{DetailsShadow, Shadow};
+use crate::slot::{Cold, Hot, Lines, SlotId, Snapshot};
+use crate::sweeper::Sweeper;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Mailbox, Ordering};
 use crate::writer::Writer;
 
@@ -27,14 +30,18 @@ fn retire_capacity(_capacity: usize) -> usize {
     2
 }
 
-/// Memory a flow takes, in bytes: hot, track and cold line, shadow, its share of the index, and a place in the free list.
-/// The same for IPv4 and IPv6.
+/// Memory a flow takes, in bytes: hot, track and cold line, connection, shadow, its share of the index, and a place in the
+/// free list. The same for IPv4 and IPv6.
 pub const BYTES_PER_FLOW: usize = size_of::<Hot>()
     + size_of::<Track>()
+    + size_of::<Conn>()
     + size_of::<Cold>()
     + size_of::<Shadow>()
     + INDEX_BYTES_PER_SLOT
     + size_of::<u32>();
+
+/// Memory of each of [`TableConfig::details`], in bytes.
+pub const BYTES_PER_DETAILS: usize = size_of::<Details>() + size_of::<DetailsShadow>() + size_of::<u32>();
 
 /// Size and seeds of a table.
 #[derive(Clone, Debug)]
@@ -85,24 +92,39 @@ pub(crate) struct Tallies {
     pub(crate) freed: AtomicU64,
     pub(crate) evicted: AtomicU64,
     pub(crate) reused: AtomicU64,
+    pub(crate) details_missing: AtomicU64,
 }
 
 pub(crate) struct Shared {
     pub(crate) hot: Slab<Hot>,
     pub(crate) track: Slab<Track>,
+    pub(crate) conn: Slab<Conn>,
     pub(crate) cold: Slab<Cold>,
+    pub(crate) details: Slab<Details>,
     /// Live flows of each region; a hint for the Sweeper.
     pub(crate) regions: Box<[AtomicU32]>,
     pub(crate) retire: Mailbox<Retire>,
     pub(crate) handover: Mailbox<Handover>,
+    /// Details of flows handed over, on their way back to the Writer.
+    pub(crate) returned: Mailbox<DetailsId>,
     pub(crate) tallies: Tallies,
 }
 
 impl Shared {
     #[inline]
-    pub(crate) fn snapshot(&self, slot: SlotId) -> Option<Snapshot> {
+    pub(crate) fn lines(&self, slot: SlotId) -> Lines<'_> {
         let at = slot.0 as usize;
-        snapshot(&self.hot[at], &self.track[at], &self.cold[at])
+        Lines { hot: &self.hot[at], track: &self.track[at], conn: &self.conn[at], cold: &self.cold[at] }
+    }
+
+    /// The block `id` as it is; of one moment only inside the version of its slot, or once its flow was handed over.
+    pub(crate) fn details(&self, id: DetailsId) -> Option<DetailsCopy> {
+        id.place().and_then(|place| self.details.get(place)).map(Details::copy)
+    }
+
+    /// Memory of everything shared, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.hot.bytes() + self.track.bytes() + self.conn.bytes() + self.cold.bytes() + self.details.bytes()
     }
 
     pub(crate) fn stats(&self) -> TableStats {
@@ -113,6 +135,7 @@ impl Shared {
             freed: self.tallies.freed.load(Ordering::Relaxed),
             evicted: self.tallies.evicted.load(Ordering::Relaxed),
             reused: self.tallies.reused.load(Ordering::Relaxed),
+            details_missing: self.tallies.details_missing.load(Ordering::Relaxed),
         }
     }
 }
@@ -132,24 +155,30 @@ pub struct TableStats {
     pub evicted: u64,
     /// Flows ended because their 5-tuple began anew.
     pub reused: u64,
+    /// Times a flow wanted details when none were free: a tunnel, a segment or an event that no record tells of.
+    pub details_missing: u64,
 }
 
 /// Makes a table: the Writer goes to the worker, the Sweeper to the control thread.
 ///
-/// Takes and touches all memory now, [`BYTES_PER_FLOW`] a flow.
+/// Takes and touches all memory now, [`BYTES_PER_FLOW`] a flow and [`BYTES_PER_DETAILS`] for each of the details.
 ///
 /// # Errors
 /// [`MemoryError`] when the system cannot give that memory.
 pub fn table(config: &TableConfig) -> Result<(Writer, Sweeper), MemoryError> {
     let capacity = config.capacity.clamp(1, 1 << 31) as usize;
+    let details = (config.details as usize).min(DetailsId::POOL_MAX);
     let index = Index::new(capacity)?;
     let shared = Arc::new(Shared {
         hot: Slab::zeroed(capacity)?,
         track: Slab::zeroed(capacity)?,
+        conn: Slab::zeroed(capacity)?,
+        details: Slab::zeroed(details)?,
         cold: Slab::zeroed(capacity)?,
         regions: (0..capacity.div_ceil(REGION_SLOTS)).map(|_| AtomicU32::new(0)).collect(),
         retire: Mailbox::bounded(retire_capacity(capacity)),
         handover: Mailbox::bounded(HANDOVER_CAPACITY),
+        returned: Mailbox::bounded(details.max(1)),
         tallies: Tallies::default(),
     });
     let sweeper = Sweeper::new(Arc::clone(&shared))?;

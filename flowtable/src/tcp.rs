@@ -1,10 +1,13 @@
 //! The TCP connection as a bystander can follow it, RFC 9293 §3.3.2, seen from the initiator's endpoint.
 
+use crate::connection::{Marks, note_flags};
+use crate::event::{EventKind, NetworkError};
+use crate::flow::Flow;
 use crate::key::{Direction, protocol};
-use crate::orientation;
 use crate::packet::{Packet, tcp_flag};
-use crate::slot::{Hot, Meta, Track};
+use crate::slot::Meta;
 use crate::sync::Ordering;
+use crate::{handshake, orientation, sequence};
 
 /// State of the initiator's endpoint as inferred at the probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -84,79 +87,127 @@ pub(crate) fn opening_state(packet: &Packet) -> TcpState {
     if handshake { TcpState::SynSent } else { TcpState::Established }
 }
 
-/// Notes the flags of `packet`, the flow's `ordinal`-th, and moves the connection's state. Called inside an update.
+/// Follows `packet`, the flow's `ordinal`-th: flags, handshake, state, sequence. Called inside an update.
 #[inline]
-pub(crate) fn follow(hot: &Hot, track: &Track, packet: &Packet, ordinal: u64) {
+pub(crate) fn follow(flow: &mut Flow<'_>, packet: &Packet, ordinal: u64) {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the low 32 bits are what is kept; 0 is kept for never"
     )]
     let stamp = (ordinal as u32).max(1);
-    let mut flags = packet.tcp.flags;
-    while flags != 0 {
-        track.flag_at[flags.trailing_zeros() as usize].store(stamp, Ordering::Relaxed);
-        flags &= flags - 1;
+    note_flags(flow.track, flow.conn, packet.tcp.flags, stamp);
+    let state_flags = packet.tcp.flags & STATE_FLAGS;
+    if flow.track.marks().has(Marks::ANSWERED) && state_flags & (tcp_flag::SYN | tcp_flag::RST) == 0 {
+        handshake::on_ack(flow, packet);
     }
-    let meta = Meta(hot.meta.load(Ordering::Relaxed));
-    let plain = packet.tcp.flags & STATE_FLAGS == 0 && meta.state() == TcpState::Established;
-    if !plain {
-        orientation::on_evidence(hot, packet);
-        transition(hot, track, packet);
+    if state_flags != 0 || flow.meta().state() != TcpState::Established {
+        orientation::on_evidence(flow.hot, packet);
+        if state_flags & (tcp_flag::SYN | tcp_flag::RST) == tcp_flag::SYN {
+            handshake::on_syn(flow, packet);
+        }
+        transition(flow, packet);
     }
+    sequence::follow(flow, packet);
 }
 
-fn transition(hot: &Hot, track: &Track, packet: &Packet) {
-    let mut meta = Meta(hot.meta.load(Ordering::Relaxed));
-    let was_closed = meta.has(Meta::CLOSED);
+#[cold]
+fn transition(flow: &mut Flow<'_>, packet: &Packet) {
+    let before = flow.meta();
+    let mut meta = before;
     let (segment, direction) = (&packet.tcp, packet.direction);
-    let by_initiator = direction == meta.initiator_direction();
     if segment.flags & tcp_flag::SYN != 0 {
-        meta.set_by(Meta::SYN, direction);
-        track.initial_sequence[direction as usize].store(segment.sequence, Ordering::Relaxed);
-        let simultaneous = !by_initiator && segment.flags & tcp_flag::ACK == 0;
-        if meta.state() == TcpState::SynSent && simultaneous {
-            meta.set_state(TcpState::SynReceived);
-        }
+        synchronize(flow, &mut meta, packet);
     } else if meta.state().is_opening() && segment.flags & tcp_flag::ACK != 0 {
         // The initiator's ACK completes the handshake, also where its SYN/ACK passed elsewhere; where the initiator's side
         // passes elsewhere, the responder's data tells that it did. A responder's bare ACK may be a challenge (RFC 5961).
-        if by_initiator || segment.payload > 0 || meta.state() == TcpState::SynReceived {
+        let by_initiator = direction == meta.initiator_direction();
+        let reset = segment.flags & tcp_flag::RST != 0;
+        if !reset && (by_initiator || segment.payload > 0 || meta.state() == TcpState::SynReceived) {
             meta.set_state(TcpState::Established);
         }
     }
-    if segment.flags & tcp_flag::FIN != 0 {
-        let syn = u32::from(segment.flags & tcp_flag::SYN != 0);
-        let end = segment.sequence.wrapping_add(segment.payload).wrapping_add(syn).wrapping_add(1);
-        track.fin_end[direction as usize].store(end, Ordering::Relaxed);
-        meta.set_by(Meta::FIN, direction);
+    if before.state().is_opening() && meta.state() == TcpState::Established {
+        flow.event(EventKind::TcpEstablished, packet.at);
     }
-    let peer = direction.flipped();
-    if segment.flags & tcp_flag::ACK != 0 && meta.has_by(Meta::FIN, peer) {
-        let fin_end = track.fin_end[peer as usize].load(Ordering::Relaxed);
-        if reaches(segment.acknowledgment, fin_end) {
-            meta.set_by(Meta::FIN_ACKED, peer);
-        }
-    }
+    finish(flow, &mut meta, packet);
     let initiator = meta.initiator_direction();
     let seen = |mark| [meta.has_by(mark, initiator), meta.has_by(mark, initiator.flipped())];
     let state = closing_state(meta.state(), seen(Meta::FIN), seen(Meta::FIN_ACKED));
     meta.set_state(state);
-    let reset = segment.flags & tcp_flag::RST != 0;
-    if reset {
-        meta.set_state(TcpState::Closed);
+    if segment.flags & tcp_flag::RST != 0 {
+        reset(flow, &mut meta, packet);
+    }
+    if before.state().is_opening() && !meta.state().is_opening() {
+        // From here on the word holds exchanges.
+        flow.track.exchange_sum.store(0, Ordering::Relaxed);
     }
     let both_acked =
         meta.has_by(Meta::FIN_ACKED, Direction::LoToHi) && meta.has_by(Meta::FIN_ACKED, Direction::HiToLo);
-    if !was_closed && (reset || both_acked) {
+    if !before.has(Meta::CLOSED) && (segment.flags & tcp_flag::RST != 0 || both_acked) {
         meta.set(Meta::CLOSED);
-        let closed_at = packet.at.0.max(hot.last_seen.load(Ordering::Relaxed));
-        track.closed_at.store(closed_at, Ordering::Relaxed);
+        let closed_at = packet.at.0.max(flow.hot.last_seen.load(Ordering::Relaxed));
+        flow.conn.closed_at.store(closed_at, Ordering::Relaxed);
     }
-    hot.meta.store(meta.0, Ordering::Relaxed);
+    flow.set_meta(meta);
+}
+
+/// A SYN of either side.
+fn synchronize(flow: &mut Flow<'_>, meta: &mut Meta, packet: &Packet) {
+    let (segment, direction) = (&packet.tcp, packet.direction);
+    let answer = segment.flags & tcp_flag::ACK != 0;
+    meta.set_by(Meta::SYN, direction);
+    flow.conn.initial_sequence[direction as usize].store(segment.sequence, Ordering::Relaxed);
+    flow.event(if answer { EventKind::TcpSynAck } else { EventKind::TcpSyn }, packet.at);
+    if direction == meta.initiator_direction() {
+        return;
+    }
+    match (meta.state(), answer) {
+        (TcpState::SynSent, false) => meta.set_state(TcpState::SynReceived),
+        // Simultaneous open: the initiator, which answered the responder's SYN, is answered itself (RFC 9293 §3.5).
+        (TcpState::SynReceived, true) => meta.set_state(TcpState::Established),
+        _ => {}
+    }
+}
+
+/// FINs, and the ACKs of FINs.
+fn finish(flow: &mut Flow<'_>, meta: &mut Meta, packet: &Packet) {
+    let (segment, direction) = (&packet.tcp, packet.direction);
+    if segment.flags & tcp_flag::FIN != 0 {
+        let end = segment.sequence.wrapping_add(sequence::sequence_length(segment));
+        flow.conn.fin_end[direction as usize].store(end, Ordering::Relaxed);
+        meta.set_by(Meta::FIN, direction);
+        flow.event(EventKind::TcpFin, packet.at);
+    }
+    let peer = direction.flipped();
+    if segment.flags & tcp_flag::ACK != 0 && meta.has_by(Meta::FIN, peer) {
+        let fin_end = flow.conn.fin_end[peer as usize].load(Ordering::Relaxed);
+        if reaches(segment.acknowledgment, fin_end) {
+            meta.set_by(Meta::FIN_ACKED, peer);
+        }
+    }
+}
+
+/// A RST of either side. It refuses a connection that the responder never agreed to, and resets one that was established; one
+/// that comes when all is over, or calls off a handshake, is no failure.
+fn reset(flow: &mut Flow<'_>, meta: &mut Meta, packet: &Packet) {
+    let responder = meta.initiator_direction().flipped();
+    let answered = meta.has_by(Meta::SYN, responder);
+    if !meta.has(Meta::CLOSED) {
+        if meta.state().is_opening() {
+            if packet.direction == responder && !answered {
+                flow.fail(NetworkError::ConnectionRefused);
+            }
+        } else if !matches!(meta.state(), TcpState::TimeWait | TcpState::Closed) {
+            flow.fail(NetworkError::ConnectionReset);
+        }
+    }
+    flow.event(EventKind::TcpRst, packet.at);
+    meta.set_state(TcpState::Closed);
 }
 
 /// Whether acknowledgment `ack` covers everything before `end`, in sequence space (RFC 9293 §3.4).
-fn reaches(ack: u32, end: u32) -> bool {
+#[inline]
+pub(crate) fn reaches(ack: u32, end: u32) -> bool {
     ack.wrapping_sub(end) < 1 << 31
 }
 

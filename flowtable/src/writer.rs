@@ -4,19 +4,24 @@
 //! prefetch buckets, compare tags and prefetch slots, then compare keys and write.
 
 use crate::burst::Burst;
+use crate::details::DetailsId;
+use crate::event::{EventDetail, EventKind};
 use crate::exclusions::Exclusions;
+use crate::flow::{Flow, FreeDetails};
 use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
 use crate::key::protocol;
 use crate::mem::{MemoryError, Slab, prefetch};
 use crate::orientation;
-use crate::packet::{Packet, Role, tcp_flag};
+use crate::packet::{Packet, Quote, Role, tcp_flag};
 use crate::record::EndReason;
-use crate::slot::{Hot, KeyWords, Meta, SlotId, own_copy};
+use crate::shadow::{DetailsShadow, Shadow};
+use crate::slot::{Hot, KeyWords, Lines, Meta, SlotId};
 use crate::sync::{Arc, Ordering};
 use crate::table::{Handover, REGION_SLOTS, Shared, TableConfig, TableStats};
 use crate::tcp;
 use crate::time::Nanos;
+use crate::tunnel::Tunnel;
 
 /// Packets worked through in one round of stages.
 pub const MAX_BURST: usize = 64;
@@ -37,6 +42,8 @@ pub struct Writer {
     floor: Nanos,
     staged: Box<[Staged; MAX_BURST]>,
     exclusions: Arc<Exclusions>,
+    free_details: FreeDetails,
+    events: EventDetail,
 }
 
 /// What the first stages found out about a packet.
@@ -79,6 +86,7 @@ impl Writer {
             *entry = slot;
         }
         Ok(Writer {
+            free_details: FreeDetails::new(shared.details.len())?,
             hasher: KeyHasher::new(config.seed),
             index,
             free,
@@ -88,17 +96,31 @@ impl Writer {
             staged: Box::new([NOTHING_STAGED; MAX_BURST]),
             shared,
             exclusions: Arc::default(),
+            events: config.events,
         })
     }
 
     /// Counts every packet in its flow, opening flows as needed, and then marks the flows that ICMP errors quote. Bursts
     /// longer than [`MAX_BURST`] take several rounds.
     pub fn update(&mut self, burst: &Burst) -> BurstOutcome {
-        self.update_burst(burst.packets())
+        let outcome = self.update_all(burst.packets(), |packet| burst.tunnel_of(packet));
+        for quote in burst.quotes() {
+            self.mark(quote);
+        }
+        outcome
     }
 
     /// [`Writer::update`] for packets outside tunnels.
     pub fn update_burst(&mut self, packets: &[Packet]) -> BurstOutcome {
+        self.update_all(packets, |_| None)
+    }
+
+    #[inline]
+    fn update_all<'a>(
+        &mut self,
+        packets: &[Packet],
+        tunnel_of: impl Fn(&Packet) -> Option<&'a Tunnel>,
+    ) -> BurstOutcome {
         let mut outcome = BurstOutcome::default();
         for burst in packets.chunks(MAX_BURST) {
             for (packet, staged) in burst.iter().zip(self.staged.iter_mut()) {
@@ -123,7 +145,8 @@ impl Writer {
             }
             for (at, packet) in burst.iter().enumerate() {
                 let staged = self.staged[at % MAX_BURST];
-                match self.count(packet, &staged) {
+                let tunnel = if packet.tunnel == 0 { None } else { tunnel_of(packet) };
+                match self.count(packet, tunnel, &staged) {
                     Admission::Counted => outcome.in_flows += 1,
                     Admission::Full => outcome.table_full += 1,
                     Admission::Excluded => outcome.excluded += 1,
@@ -140,6 +163,12 @@ impl Writer {
 
     /// Frees flows the Sweeper has exported, `limit` at most; a flow that got a packet since lives on.
     pub fn serve_retirements(&mut self, limit: usize) -> usize {
+        for _ in 0..limit {
+            let Some(details) = self.shared.returned.take() else {
+                break;
+            };
+            self.free_details.give_back(details);
+        }
         for served in 0..limit {
             let Some(retire) = self.shared.retire.take() else {
                 return served;
@@ -164,17 +193,13 @@ impl Writer {
     /// Bytes of memory the table takes, all parts together, the Sweeper's shadows included.
     pub fn memory_bytes(&self) -> usize {
         let shared = &self.shared;
-        let shadows = shared.hot.len() * size_of::<crate::sweeper::Shadow>();
-        shared.hot.bytes()
-            + shared.track.bytes()
-            + shared.cold.bytes()
-            + self.index.bytes()
-            + self.free.bytes()
-            + shadows
+        let shadows =
+            shared.hot.len() * size_of::<Shadow>() + shared.details.len() * size_of::<DetailsShadow>();
+        shared.bytes() + self.index.bytes() + self.free.bytes() + self.free_details.bytes() + shadows
     }
 
     #[inline]
-    fn count(&mut self, packet: &Packet, staged: &Staged) -> Admission {
+    fn count(&mut self, packet: &Packet, tunnel: Option<&Tunnel>, staged: &Staged) -> Admission {
         let shared = &self.shared;
         let Staged { words, hash, guess } = staged;
         let hash = *hash;
@@ -191,20 +216,26 @@ impl Writer {
             Some(slot) if begins_anew(&self.shared, slot, packet) && !self.shared.handover.is_full() => {
                 self.hand_over(slot, EndReason::EndOfFlowDetected);
                 bump(&self.shared.tallies.reused);
-                self.open(slot, packet, words);
+                self.open(slot, packet, tunnel, words);
                 Admission::Counted
             }
             Some(slot) => {
-                touch(&self.shared, slot, packet);
+                self.touch(slot, packet, tunnel);
                 Admission::Counted
             }
-            None => self.admit(packet, words, hash),
+            None => self.admit(packet, tunnel, words, hash),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn admit(&mut self, packet: &Packet, words: &KeyWords, hash: KeyHash) -> Admission {
+    fn admit(
+        &mut self,
+        packet: &Packet,
+        tunnel: Option<&Tunnel>,
+        words: &KeyWords,
+        hash: KeyHash,
+    ) -> Admission {
         if self.exclusions.covers(packet) {
             return Admission::Excluded;
         }
@@ -225,14 +256,13 @@ impl Writer {
         tallies.live.store(tallies.live.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let region = &self.shared.regions[slot.0 as usize / REGION_SLOTS];
         region.store(region.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        self.open(slot, packet, words);
+        self.open(slot, packet, tunnel, words);
         Admission::Counted
     }
 
-    fn open(&mut self, slot: SlotId, packet: &Packet, words: &KeyWords) {
+    fn open(&mut self, slot: SlotId, packet: &Packet, tunnel: Option<&Tunnel>, words: &KeyWords) {
         let packet = &Packet { at: packet.at.max(self.floor), ..*packet };
-        let at = slot.0 as usize;
-        let (hot, track, cold) = (&self.shared.hot[at], &self.shared.track[at], &self.shared.cold[at]);
+        let Lines { hot, track, conn, cold } = self.shared.lines(slot);
         let generation = Meta(hot.meta.load(Ordering::Relaxed)).generation().wrapping_add(1);
         let mut meta = Meta::live(generation);
         orientation::at_open(&mut meta, packet, &self.service_ports);
@@ -240,9 +270,8 @@ impl Writer {
         meta.set_state(tcp::opening_state(packet));
         hot.version.update(|| {
             cold.open(packet);
-            for word in &track.flag_at {
-                word.store(0, Ordering::Relaxed);
-            }
+            track.reset();
+            conn.reset();
             for side in 0..2 {
                 hot.packets[side].store(0, Ordering::Relaxed);
                 hot.bytes[side].store(0, Ordering::Relaxed);
@@ -252,7 +281,53 @@ impl Writer {
             hot.meta.store(meta.0, Ordering::Relaxed);
         });
         bump(&self.shared.tallies.opened);
-        touch(&self.shared, slot, packet);
+        self.touch(slot, packet, tunnel);
+    }
+
+    /// Counts `packet` in the flow at `slot`.
+    #[inline]
+    fn touch(&mut self, slot: SlotId, packet: &Packet, tunnel: Option<&Tunnel>) {
+        let mut flow = Flow::of(&self.shared, slot, &mut self.free_details, self.events);
+        let hot = flow.hot;
+        hot.version.update(|| {
+            let side = packet.direction as usize;
+            let packets = hot.packets[side].load(Ordering::Relaxed) + 1;
+            hot.packets[side].store(packets, Ordering::Relaxed);
+            hot.bytes[side]
+                .store(hot.bytes[side].load(Ordering::Relaxed) + u64::from(packet.bytes), Ordering::Relaxed);
+            // A packet stamped earlier than the one before it does not turn time back.
+            if packet.at.0 > hot.last_seen.load(Ordering::Relaxed) {
+                hot.last_seen.store(packet.at.0, Ordering::Relaxed);
+            }
+            if packet.key.protocol == protocol::TCP {
+                let ordinal = packets + hot.packets[1 - side].load(Ordering::Relaxed);
+                tcp::follow(&mut flow, packet, ordinal);
+            } else if packet.role != Role::Unknown {
+                orientation::on_evidence(hot, packet);
+            }
+            if let Some(tunnel) = tunnel {
+                flow.note_tunnel(tunnel, packet.direction);
+            }
+        });
+    }
+
+    /// Marks the flow an ICMP error quotes, if it is live.
+    #[cold]
+    fn mark(&mut self, quote: &Quote) {
+        let words = self.hasher.words(&quote.key);
+        let shared = &self.shared;
+        let is_it = |slot: SlotId| {
+            holds(&shared.hot[slot.0 as usize], &words, || shared.cold[slot.0 as usize].holds(&quote.key))
+        };
+        let Some(slot) = self.index.find(self.hasher.hash(&words), is_it) else {
+            return;
+        };
+        let mut flow = Flow::of(&self.shared, slot, &mut self.free_details, self.events);
+        let hot = flow.hot;
+        hot.version.update(|| {
+            flow.fail(quote.error);
+            flow.event(EventKind::IcmpError, quote.at);
+        });
     }
 
     /// Ends the stalest flow near `hash`. `false` when the Sweeper has no room for it.
@@ -272,8 +347,12 @@ impl Writer {
 
     /// Gives the Sweeper the last copy of a flow. The caller has made sure of room, and only the Writer fills it.
     fn hand_over(&mut self, slot: SlotId, reason: EndReason) {
-        let at = slot.0 as usize;
-        let last = own_copy(&self.shared.hot[at], &self.shared.track[at], &self.shared.cold[at]);
+        let last = self.shared.lines(slot).own_copy();
+        if last.details != DetailsId::NONE {
+            // The block goes along; the Sweeper sends it back when it has read it.
+            let Lines { hot, cold, .. } = self.shared.lines(slot);
+            hot.version.update(|| cold.set_details(DetailsId::NONE));
+        }
         self.ended(last.last_seen);
         let given = self.shared.handover.put(Handover { slot, reason, last });
         debug_assert!(given.is_ok(), "room was checked and there is one Writer");
@@ -287,6 +366,7 @@ impl Writer {
     fn release(&mut self, slot: SlotId) {
         let at = slot.0 as usize;
         let hot = &self.shared.hot[at];
+        self.free_details.give_back(self.shared.cold[at].details());
         let wide = Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::WIDE);
         let words = KeyWords { hot: [0, 1].map(|i| hot.key[i].load(Ordering::Relaxed)), wide };
         let removed = self.index.remove(self.hasher.hash(&words), slot);
@@ -335,30 +415,6 @@ fn begins_anew(shared: &Shared, slot: SlotId, packet: &Packet) -> bool {
     let at = slot.0 as usize;
     let meta = Meta(shared.hot[at].meta.load(Ordering::Relaxed));
     let known = meta.has_by(Meta::SYN, packet.direction);
-    let initial = shared.track[at].initial_sequence[packet.direction as usize].load(Ordering::Relaxed);
+    let initial = shared.conn[at].initial_sequence[packet.direction as usize].load(Ordering::Relaxed);
     meta.has(Meta::CLOSED) && !(known && initial == packet.tcp.sequence)
-}
-
-/// Counts `packet` in the flow at `slot`.
-#[inline]
-fn touch(shared: &Shared, slot: SlotId, packet: &Packet) {
-    let at = slot.0 as usize;
-    let hot = &shared.hot[at];
-    hot.version.update(|| {
-        let side = packet.direction as usize;
-        let packets = hot.packets[side].load(Ordering::Relaxed) + 1;
-        hot.packets[side].store(packets, Ordering::Relaxed);
-        hot.bytes[side]
-            .store(hot.bytes[side].load(Ordering::Relaxed) + u64::from(packet.bytes), Ordering::Relaxed);
-        // A packet stamped earlier than the one before it does not turn time back.
-        if packet.at.0 > hot.last_seen.load(Ordering::Relaxed) {
-            hot.last_seen.store(packet.at.0, Ordering::Relaxed);
-        }
-        if packet.key.protocol == protocol::TCP {
-            let ordinal = packets + hot.packets[1 - side].load(Ordering::Relaxed);
-            tcp::follow(hot, &shared.track[at], packet, ordinal);
-        } else if packet.role != Role::Unknown {
-            orientation::on_evidence(hot, packet);
-        }
-    });
 }

@@ -68,7 +68,7 @@ fn idle_flow_is_exported_once_and_its_slot_reused() {
     assert!(bed.sweep(31_999).is_empty(), "29.999 s of silence");
     let records = bed.sweep(32_000);
     assert_eq!(records.len(), 1);
-    let record = records[0];
+    let record = &records[0];
     assert_eq!(record.end_reason, EndReason::IdleTimeout);
     assert_eq!((record.start, record.end), (Nanos(1_000 * MS), Nanos(2_000 * MS)));
     assert_eq!((record.to_destination.packets_delta, record.to_source.packets_delta), (1, 1));
@@ -94,7 +94,7 @@ fn a_packet_between_the_last_record_and_its_retirement_keeps_the_flow() {
     let records = bed.flush(30_002);
     let reasons: Vec<_> = records.iter().map(|r| r.end_reason).collect();
     assert_eq!(reasons, [EndReason::IdleTimeout, EndReason::ForcedEnd]);
-    let last = records[1];
+    let last = &records[1];
     assert_eq!(
         (last.number, last.to_destination.packets_delta, last.to_destination.packets_total),
         (1, 1, 2)
@@ -243,7 +243,7 @@ fn syn_ack_first_makes_its_sender_the_destination() {
     let mut bed = Bed::new(4);
     bed.tcp(B, A, 0, S | K, 500, 101);
     bed.tcp(A, B, 1, S, 100, 0);
-    let record = bed.flush(1)[0];
+    let record = &bed.flush(1)[0];
     assert_eq!(record.source().1, A.1);
     assert_eq!(record.initiator, Initiator::Source);
     assert_eq!((record.to_destination.packets_delta, record.to_source.packets_delta), (1, 1));
@@ -255,7 +255,7 @@ fn late_evidence_turns_every_value_but_never_after_a_record() {
     bed.tcp(B, A, 0, P | K, 500, 101);
     bed.tcp(B, A, 1, P | K, 510, 101);
     bed.tcp(A, B, 2, S, 100, 0);
-    let first = bed.flush(2)[0];
+    let first = &bed.flush(2)[0];
     assert_eq!(
         (first.source().1, first.to_destination.packets_total, first.to_source.packets_total),
         (A.1, 1, 2)
@@ -263,14 +263,14 @@ fn late_evidence_turns_every_value_but_never_after_a_record() {
 
     let mut bed = Bed::new(4);
     bed.tcp(B, A, 0, P | K, 500, 101);
-    let first = bed.flush(0)[0];
+    let first = &bed.flush(0)[0];
     assert_eq!(
         (first.source().1, first.initiator),
         (B.1, Initiator::Destination),
         "443 is the responder by its port"
     );
     bed.tcp(A, B, 2, S, 100, 0);
-    let second = bed.flush(2)[0];
+    let second = &bed.flush(2)[0];
     assert_eq!((second.source().1, second.to_source.packets_delta), (B.1, 1));
 }
 
@@ -279,10 +279,10 @@ fn time_never_runs_backwards() {
     let mut bed = Bed::new(4);
     bed.packet(udp(A, B, 100));
     bed.packet(udp(A, B, 40));
-    let record = bed.flush(100)[0];
+    let record = &bed.flush(100)[0];
     assert_eq!((record.start, record.end), (Nanos(100 * MS), Nanos(100 * MS)));
     bed.packet(udp(A, B, 30));
-    let record = bed.flush(100)[0];
+    let record = &bed.flush(100)[0];
     assert!(record.start <= record.end);
 }
 
@@ -290,9 +290,9 @@ fn time_never_runs_backwards() {
 fn two_flows_of_a_key_never_share_their_start() {
     let mut bed = Bed::new(4);
     bed.packet(udp(A, B, 100));
-    let first = bed.sweep(30_100)[0];
+    let first = &bed.sweep(30_100)[0];
     bed.packet(udp(A, B, 100));
-    let again = bed.flush(30_100)[0];
+    let again = &bed.flush(30_100)[0];
     assert_eq!(first.flow_start, Nanos(100 * MS));
     assert_eq!(again.flow_start, Nanos(100 * MS + 1), "not before the end of the one before");
     assert_eq!((again.start, again.end), (again.flow_start, again.flow_start));

@@ -63,7 +63,7 @@ fn check_chain(records: &[FlowRecord]) -> Result<(), TestCaseError> {
             prop_assert_eq!(record.start, record.flow_start);
             prop_assert_eq!(record.to_destination.packets_delta, record.to_destination.packets_total);
         }
-        last.insert(id, *record);
+        last.insert(id, record.clone());
     }
     Ok(())
 }

@@ -1,0 +1,98 @@
+//! How long a TCP handshake takes on either side of the probe. Seen from the probe alone; clamped at 0.
+//!
+//! snd runs from the last SYN before the first SYN/ACK to that SYN/ACK, cnd from the last SYN/ACK before the initiator's first
+//! answer to that answer. A handshake of which a part is sent again and answered again gives further samples, for the jitter.
+
+use crate::connection::Marks;
+use crate::details::Rounds;
+use crate::flow::Flow;
+use crate::packet::{Packet, tcp_flag};
+use crate::sync::Ordering;
+use crate::tcp::reaches;
+use crate::timing::next_jitter;
+
+const SND: usize = 0;
+const CND: usize = 1;
+
+/// Follows a SYN or a SYN/ACK. The flow's orientation must stand.
+pub(crate) fn on_syn(flow: &mut Flow<'_>, packet: &Packet) {
+    let by_initiator = packet.direction == flow.meta().initiator_direction();
+    match (packet.tcp.flags & tcp_flag::ACK != 0, by_initiator) {
+        (false, true) => called(flow, packet),
+        (true, false) => answered(flow, packet),
+        // A responder's SYN (simultaneous open), or an initiator's SYN/ACK, begins nothing that is measured.
+        _ => {}
+    }
+}
+
+fn called(flow: &mut Flow<'_>, packet: &Packet) {
+    let marks = flow.track.marks();
+    if !marks.has(Marks::SND) && flow.meta().state().is_opening() {
+        flow.track.asked_at.store(packet.at.0, Ordering::Relaxed);
+        flow.track.set_marks(marks.with(Marks::CALLING));
+    } else if marks.has(Marks::SND)
+        && let Some(details) = flow.details()
+    {
+        details.rounds[SND].begun_at.store(packet.at.0, Ordering::Relaxed);
+    }
+}
+
+fn answered(flow: &mut Flow<'_>, packet: &Packet) {
+    let (track, conn) = (flow.track, flow.conn);
+    let mut marks = track.marks();
+    if marks.has(Marks::CALLING) {
+        let snd = packet.at.0.saturating_sub(track.asked_at.load(Ordering::Relaxed));
+        conn.handshake_snd.store(snd, Ordering::Relaxed);
+        marks = marks.without(Marks::CALLING).with(Marks::SND);
+    } else if let Some(details) = flow.own_details().filter(|_| marks.has(Marks::SND)) {
+        end_round(&details.rounds[SND], packet.at.0, conn.handshake_snd.load(Ordering::Relaxed));
+    }
+    if !marks.has(Marks::CND) {
+        if flow.meta().state().is_opening() {
+            track.exchange_sum.store(packet.at.0, Ordering::Relaxed);
+            marks = marks.with(Marks::ANSWERED);
+        }
+    } else if let Some(details) = flow.details() {
+        details.rounds[CND].begun_at.store(packet.at.0, Ordering::Relaxed);
+        marks = marks.with(Marks::ANSWERED);
+    }
+    track.set_marks(marks);
+}
+
+/// Follows a segment without SYN and RST while a SYN/ACK waits for its answer.
+#[cold]
+pub(crate) fn on_ack(flow: &mut Flow<'_>, packet: &Packet) {
+    let initiator = flow.meta().initiator_direction();
+    let begun = flow.conn.initial_sequence[initiator.flipped() as usize].load(Ordering::Relaxed);
+    let answers = packet.tcp.flags & tcp_flag::ACK != 0
+        && packet.direction == initiator
+        && reaches(packet.tcp.acknowledgment, begun.wrapping_add(1));
+    if !answers {
+        return;
+    }
+    let (track, conn) = (flow.track, flow.conn);
+    let marks = track.marks().without(Marks::ANSWERED);
+    if !marks.has(Marks::CND) {
+        let cnd = packet.at.0.saturating_sub(track.exchange_sum.load(Ordering::Relaxed));
+        conn.handshake_cnd.store(cnd, Ordering::Relaxed);
+    } else if let Some(details) = flow.own_details() {
+        end_round(&details.rounds[CND], packet.at.0, conn.handshake_cnd.load(Ordering::Relaxed));
+    }
+    track.set_marks(marks.with(Marks::CND));
+}
+
+/// Takes the sample of a later round, the handshake's first being `first_ns`.
+fn end_round(rounds: &Rounds, at_ns: u64, first_ns: u64) {
+    let begun = rounds.begun_at.load(Ordering::Relaxed);
+    if begun == 0 {
+        return;
+    }
+    let sample = at_ns.saturating_sub(begun);
+    let samples = rounds.samples.load(Ordering::Relaxed);
+    let before = if samples == 0 { first_ns } else { rounds.sample.load(Ordering::Relaxed) };
+    let jitter = next_jitter(f64::from_bits(rounds.jitter.load(Ordering::Relaxed)), sample, before);
+    rounds.begun_at.store(0, Ordering::Relaxed);
+    rounds.sample.store(sample, Ordering::Relaxed);
+    rounds.jitter.store(jitter.to_bits(), Ordering::Relaxed);
+    rounds.samples.store(samples + 1, Ordering::Relaxed);
+}

@@ -1,0 +1,309 @@
+//! The sequence numbers of a TCP connection: what is new, what was sent again, what came out of order, who asked and who
+//! answered. All arithmetic is modulo 2^32 (RFC 9293 §3.4).
+//!
+//! A segment of octets that were seen before is a retransmission. One that fills a gap is out of order when it comes within a
+//! round trip of the gap, else a retransmission of what was lost before the probe: a sender cannot know of a loss earlier.
+
+use crate::connection::{Marks, Track};
+use crate::details::{Count, Details, Gap};
+use crate::event::EventKind;
+use crate::flow::Flow;
+use crate::key::Direction;
+use crate::packet::{Packet, TcpSegment, tcp_flag};
+use crate::sync::Ordering;
+use crate::tcp::reaches;
+use crate::timing::next_jitter;
+
+/// Longest time within which segments pass each other, where no handshake told the round trip.
+const REORDERING_NS: u64 = 3_000_000;
+
+/// Follows a segment, whose state and orientation have been seen to.
+#[inline]
+pub(crate) fn follow(flow: &mut Flow<'_>, packet: &Packet) {
+    let segment = &packet.tcp;
+    if segment.flags & tcp_flag::RST != 0 {
+        return;
+    }
+    let way = packet.direction;
+    let marks = flow.track.marks();
+    let next = &flow.track.next_sequence[way as usize];
+    let length = sequence_length(segment);
+    if marks.has_by(Marks::SEQUENCE, way) && segment.sequence == next.load(Ordering::Relaxed) {
+        if length > 0 {
+            next.store(segment.sequence.wrapping_add(length), Ordering::Relaxed);
+            if segment.payload > 0 {
+                on_data(flow, packet);
+            }
+        }
+    } else {
+        on_odd_sequence(flow, packet, length);
+    }
+    if segment.flags & tcp_flag::ACK != 0 {
+        on_acknowledgment(flow, packet);
+    }
+}
+
+/// Octets a segment takes of the sequence: its payload, and one for SYN and FIN each.
+#[inline]
+pub(crate) fn sequence_length(segment: &TcpSegment) -> u32 {
+    let syn = u32::from(segment.flags & tcp_flag::SYN != 0);
+    let fin = u32::from(segment.flags & tcp_flag::FIN != 0);
+    segment.payload.wrapping_add(syn).wrapping_add(fin)
+}
+
+/// New data: a request, or a response that ends an exchange.
+#[inline]
+fn on_data(flow: &mut Flow<'_>, packet: &Packet) {
+    let meta = flow.meta();
+    let (track, marks) = (flow.track, flow.track.marks());
+    if packet.direction == meta.initiator_direction() {
+        // Until the handshake is complete the word holds its SYN.
+        if !meta.state().is_opening() {
+            track.asked_at.store(packet.at.0, Ordering::Relaxed);
+            if !marks.has(Marks::ASKED) {
+                track.set_marks(marks.with(Marks::ASKED));
+            }
+        }
+    } else if marks.has(Marks::ASKED) {
+        end_exchange(track, packet.at.0, marks.without(Marks::ASKED));
+    }
+}
+
+fn end_exchange(track: &Track, at_ns: u64, marks: Marks) {
+    let sample = at_ns.saturating_sub(track.asked_at.load(Ordering::Relaxed));
+    let exchanges = track.exchanges.load(Ordering::Relaxed);
+    if exchanges > 0 {
+        let jitter = f64::from_bits(track.exchange_jitter.load(Ordering::Relaxed));
+        let jitter = next_jitter(jitter, sample, track.exchange());
+        track.exchange_jitter.store(jitter.to_bits(), Ordering::Relaxed);
+    }
+    let sum = track.exchange_sum.load(Ordering::Relaxed).saturating_add(sample);
+    track.exchange_sum.store(sum, Ordering::Relaxed);
+    track.exchanges.store(exchanges.saturating_add(1), Ordering::Relaxed);
+    track.put_exchange(sample, marks);
+}
+
+/// A segment that is not the next of its direction.
+#[cold]
+fn on_odd_sequence(flow: &mut Flow<'_>, packet: &Packet, length: u32) {
+    let (segment, way) = (&packet.tcp, packet.direction);
+    let (track, marks) = (flow.track, flow.track.marks());
+    let word = &track.next_sequence[way as usize];
+    let next = word.load(Ordering::Relaxed);
+    let end = segment.sequence.wrapping_add(length);
+    if !marks.has_by(Marks::SEQUENCE, way) {
+        track.set_marks(marks.with(Marks::SEQUENCE << way as u16));
+        word.store(end, Ordering::Relaxed);
+        if segment.payload > 0 {
+            on_data(flow, packet);
+        }
+        return;
+    }
+    if length == 0 {
+        return;
+    }
+    if reaches(segment.sequence, next) {
+        word.store(end, Ordering::Relaxed);
+        if let Some(details) = flow.details() {
+            open_gap(details, way, next, segment.sequence, packet.at.0);
+        }
+        if segment.payload > 0 {
+            on_data(flow, packet);
+        }
+        return;
+    }
+    // A keep-alive repeats the last octet, or none (RFC 9293 §3.8.4).
+    let keeps_alive = length == 1 && segment.payload == 1 && end == next;
+    if keeps_alive {
+        return;
+    }
+    on_earlier_octets(flow, packet, end, next);
+}
+
+fn on_earlier_octets(flow: &mut Flow<'_>, packet: &Packet, end: u32, next: u32) {
+    let (segment, way) = (&packet.tcp, packet.direction);
+    let fills = flow.own_details().is_some_and(|details| fill_gap(details, way, segment.sequence, end));
+    let late = flow.own_details().is_some_and(|details| {
+        let since_gap = packet.at.0.saturating_sub(details.gap_at[way as usize].load(Ordering::Relaxed));
+        since_gap > reordering_ns(flow)
+    });
+    if reaches(end, next) {
+        flow.track.next_sequence[way as usize].store(end, Ordering::Relaxed);
+    }
+    if fills && !late {
+        flow.count(Count::OutOfOrder, way);
+        flow.event(EventKind::TcpOutOfOrder, packet.at);
+        if segment.payload > 0 {
+            on_data(flow, packet);
+        }
+    } else {
+        flow.count(Count::Retransmission, way);
+        flow.event(EventKind::TcpRetransmission, packet.at);
+    }
+}
+
+/// Within what time a segment that fills a gap cannot be a retransmission: the round trip of the handshake.
+fn reordering_ns(flow: &Flow<'_>) -> u64 {
+    let marks = flow.track.marks();
+    if !(marks.has(Marks::SND) && marks.has(Marks::CND)) {
+        return REORDERING_NS;
+    }
+    let word = |word: &crate::sync::AtomicU64| word.load(Ordering::Relaxed);
+    word(&flow.conn.handshake_snd).saturating_add(word(&flow.conn.handshake_cnd))
+}
+
+/// Remembers that `start..end` was passed over; with no room for it, the oldest gap is forgotten.
+fn open_gap(details: &Details, way: Direction, start: u32, end: u32, at_ns: u64) {
+    let gaps = &details.gaps[way as usize];
+    let is_empty = |gap: &&Gap| gap.start.load(Ordering::Relaxed) == gap.end.load(Ordering::Relaxed);
+    let place = gaps.iter().find(is_empty).unwrap_or_else(|| {
+        // Ages are told by the sequence: the one that ends earliest.
+        let age = |gap: &&Gap| start.wrapping_sub(gap.end.load(Ordering::Relaxed));
+        gaps.iter().max_by_key(age).unwrap_or(&gaps[0])
+    });
+    place.start.store(start, Ordering::Relaxed);
+    place.end.store(end, Ordering::Relaxed);
+    details.gap_at[way as usize].store(at_ns, Ordering::Relaxed);
+}
+
+/// Takes `start..end` out of the gaps. `false` where it lies in none.
+fn fill_gap(details: &Details, way: Direction, start: u32, end: u32) -> bool {
+    let gaps = &details.gaps[way as usize];
+    let mut filled = false;
+    for gap in gaps {
+        let (from, to) = (gap.start.load(Ordering::Relaxed), gap.end.load(Ordering::Relaxed));
+        let apart = reaches(start, to) || reaches(from, end);
+        if from == to || apart {
+            continue;
+        }
+        filled = true;
+        let (before, after) = (!reaches(from, start), !reaches(end, to));
+        match (before, after) {
+            (true, true) => {
+                gap.end.store(start, Ordering::Relaxed);
+                keep_rest(gaps, end, to);
+            }
+            (true, false) => gap.end.store(start, Ordering::Relaxed),
+            (false, true) => gap.start.store(end, Ordering::Relaxed),
+            (false, false) => gap.end.store(from, Ordering::Relaxed),
+        }
+    }
+    filled
+}
+
+/// Keeps the rest of a gap that was filled in its middle, where there is room for it.
+fn keep_rest(gaps: &[Gap], start: u32, end: u32) {
+    let is_empty = |gap: &&Gap| gap.start.load(Ordering::Relaxed) == gap.end.load(Ordering::Relaxed);
+    if let Some(gap) = gaps.iter().find(is_empty) {
+        gap.start.store(start, Ordering::Relaxed);
+        gap.end.store(end, Ordering::Relaxed);
+    }
+}
+
+/// A duplicate by RFC 5681 §2: nothing new but that a segment arrived, while data is on its way to its sender.
+#[inline]
+fn on_acknowledgment(flow: &mut Flow<'_>, packet: &Packet) {
+    let (segment, way) = (&packet.tcp, packet.direction);
+    let (track, marks) = (flow.track, flow.track.marks());
+    let word = &track.acknowledged[way as usize];
+    let before = word.load(Ordering::Relaxed);
+    let plain = segment.flags & (tcp_flag::SYN | tcp_flag::FIN) == 0;
+    if !marks.has_by(Marks::ACKED, way) {
+        word.store(segment.acknowledgment, Ordering::Relaxed);
+        track.set_marks(marks.with(Marks::ACKED << way as u16));
+    } else if segment.acknowledgment != before {
+        if reaches(segment.acknowledgment, before) {
+            word.store(segment.acknowledgment, Ordering::Relaxed);
+        }
+    } else if segment.payload == 0 && plain && segment.window == track.window(way) {
+        let peer = way.flipped();
+        let outstanding = marks.has_by(Marks::SEQUENCE, peer)
+            && !reaches(before, track.next_sequence[peer as usize].load(Ordering::Relaxed));
+        if outstanding {
+            flow.count(Count::DuplicateAck, way);
+        }
+    }
+    if segment.window != track.window(way) {
+        track.set_window(way, segment.window);
+    }
+    if segment.window == 0 && plain {
+        flow.count(Count::ZeroWindow, way);
+        flow.event(EventKind::TcpZeroWindow, packet.at);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WAY: Direction = Direction::LoToHi;
+
+    fn gaps(details: &Details) -> Vec<(u32, u32)> {
+        let word = |word: &crate::sync::AtomicU32| word.load(Ordering::Relaxed);
+        let mut gaps: Vec<_> =
+            details.gaps[WAY as usize].iter().map(|g| (word(&g.start), word(&g.end))).collect();
+        gaps.retain(|(start, end)| start != end);
+        gaps.sort_unstable();
+        gaps
+    }
+
+    #[test]
+    fn a_gap_is_filled_from_either_side_and_in_its_middle() {
+        let details = Details::default();
+        open_gap(&details, WAY, 100, 200, 1);
+        assert!(!fill_gap(&details, WAY, 50, 100) && !fill_gap(&details, WAY, 200, 210));
+        assert!(fill_gap(&details, WAY, 90, 110));
+        assert!(fill_gap(&details, WAY, 190, 205));
+        assert!(fill_gap(&details, WAY, 140, 150));
+        assert_eq!(gaps(&details), [(110, 140), (150, 190)]);
+        assert!(fill_gap(&details, WAY, 100, 200));
+        assert_eq!(gaps(&details), []);
+    }
+
+    #[test]
+    fn gaps_wrap() {
+        let details = Details::default();
+        open_gap(&details, WAY, 0xffff_fff0, 0x10, 1);
+        assert!(fill_gap(&details, WAY, 0xffff_fff8, 0x8));
+        assert!(fill_gap(&details, WAY, 0x8, 0x10));
+        assert!(!fill_gap(&details, WAY, 0x8, 0x10));
+        assert_eq!(gaps(&details), [(0xffff_fff0, 0xffff_fff8)]);
+    }
+
+    #[test]
+    fn with_no_room_the_oldest_gap_is_forgotten() {
+        let details = Details::default();
+        for gap in 0..5 {
+            open_gap(&details, WAY, gap * 100, gap * 100 + 10, u64::from(gap));
+        }
+        assert_eq!(gaps(&details), [(100, 110), (200, 210), (300, 310), (400, 410)]);
+    }
+
+    proptest! {
+        /// Against a set of octets, anywhere in sequence space.
+        #[test]
+        fn what_fills_a_gap_is_told_once(
+            base: u32, holes in prop::collection::vec((0u32..40, 1u32..20), 1..4),
+            pieces in prop::collection::vec((0u32..120, 1u32..30), 1..6),
+        ) {
+            let details = Details::default();
+            let mut missing = std::collections::BTreeSet::new();
+            let mut at = 0;
+            for (seen, lost) in holes {
+                open_gap(&details, WAY, base.wrapping_add(at + seen), base.wrapping_add(at + seen + lost), 1);
+                missing.extend(at + seen..at + seen + lost);
+                at += seen + lost + 1;
+            }
+            for (start, length) in pieces {
+                let expected = (start..start + length).any(|octet| missing.contains(&octet));
+                // With all four gaps in use, the rest behind a piece in the middle is not kept.
+                let full = gaps(&details).len() == 4;
+                let filled = fill_gap(&details, WAY, base.wrapping_add(start), base.wrapping_add(start + length));
+                prop_assert!(filled == expected || full);
+                if full { return Ok(()); }
+                missing.retain(|octet| !(start..start + length).contains(octet));
+            }
+        }
+    }
+}
