@@ -8,8 +8,12 @@ pub const FRAME_LEN: usize = 60;
 /// Most flows there are different stamps for.
 pub const FLOWS_MAX: u32 = 1 << 24;
 
+/// Octets of payload in the shortest frame.
+pub const PAYLOAD_LEN: u32 = 6;
+
 const ADDRESSES_AT: usize = 26;
 const STAMP_LEN: usize = 12;
+const SEQUENCE_LEN: usize = 4;
 const FLAGS_AT: usize = 47;
 /// Odd, so that multiplying by it modulo 2^24 gives every number once.
 const SPREAD: u32 = 0x9e_3779;
@@ -36,11 +40,12 @@ impl Stamp {
         Stamp([d0, d1, d2, d3, s0, s1, s2, s3, dp0, dp1, sp0, sp1])
     }
 
-    /// Makes `frame`, which began as [`template`], a packet of this flow. A shorter one is left as it is.
+    /// Makes `frame`, which began as [`template`], the segment `sequence` of this flow. A shorter one is left as it is.
     #[inline]
-    pub fn press(&self, frame: &mut [u8]) {
-        if let Some(octets) = frame.get_mut(ADDRESSES_AT..ADDRESSES_AT + STAMP_LEN) {
-            octets.copy_from_slice(&self.0);
+    pub fn press(&self, sequence: u32, frame: &mut [u8]) {
+        if let Some(octets) = frame.get_mut(ADDRESSES_AT..ADDRESSES_AT + STAMP_LEN + SEQUENCE_LEN) {
+            octets[..STAMP_LEN].copy_from_slice(&self.0);
+            octets[STAMP_LEN..].copy_from_slice(&sequence.to_be_bytes());
         }
     }
 }
@@ -51,8 +56,8 @@ pub fn template(flags: u8) -> [u8; FRAME_LEN] {
     frame[..12].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]);
     frame[12..14].copy_from_slice(&0x0800u16.to_be_bytes());
     frame[14..26].copy_from_slice(&[0x45, 0, 0, 46, 0, 1, 0x40, 0, 64, 6, 0, 0]);
-    Stamp::of_flow(0).press(&mut frame);
-    frame[38..46].copy_from_slice(&[0, 0, 16, 0, 0, 0, 32, 0]);
+    Stamp::of_flow(0).press(0, &mut frame);
+    frame[42..46].copy_from_slice(&[0, 0, 32, 0]);
     frame[46..50].copy_from_slice(&[0x50, flags, 0x20, 0]);
     debug_assert_eq!(frame[FLAGS_AT], flags);
     frame
@@ -122,9 +127,9 @@ mod tests {
         let keys: HashSet<_> = at_random(5_000)
             .iter()
             .map(|stamp| {
-                stamp.press(&mut frame);
+                stamp.press(0, &mut frame);
                 let packet = parsed(&frame);
-                stamp.reversed().press(&mut frame);
+                stamp.reversed().press(0, &mut frame);
                 let back = parsed(&frame);
                 assert_eq!((packet.key, packet.direction), (back.key, back.direction.flipped()));
                 packet.key

@@ -3,13 +3,15 @@
 use dataplane::wire::{self, Beside, LinkType, ParseOptions};
 use flowtable::{MAX_BURST, Nanos, Packet, PortId, Writer, tcp_flag};
 
-use crate::frames::{self, FRAME_LEN, Stamp};
+use crate::frames::{self, FRAME_LEN, PAYLOAD_LEN, Stamp};
 
 /// Bursts of packets, parsed from stamped frames as they are asked for: kept parsed, a million of them would take more
 /// memory than the table under test.
 pub struct Packets {
     stamps: Vec<Stamp>,
     next: usize,
+    /// Each flow's next segment in each round.
+    sequence: u32,
     frame: [u8; FRAME_LEN],
     burst: Vec<Packet>,
 }
@@ -27,15 +29,19 @@ impl Packets {
 
     fn of(stamps: Vec<Stamp>) -> Packets {
         let frame = frames::template(tcp_flag::ACK);
-        Packets { stamps, next: 0, frame, burst: Vec::with_capacity(MAX_BURST) }
+        Packets { stamps, next: 0, sequence: 0, frame, burst: Vec::with_capacity(MAX_BURST) }
     }
 
     /// The next [`MAX_BURST`] packets, all received at `at`.
     pub fn burst(&mut self, at: Nanos) -> &[Packet] {
         self.burst.clear();
         for _ in 0..MAX_BURST {
-            self.stamps[self.next].press(&mut self.frame);
-            self.next = if self.next + 1 < self.stamps.len() { self.next + 1 } else { 0 };
+            self.stamps[self.next].press(self.sequence, &mut self.frame);
+            self.next += 1;
+            if self.next == self.stamps.len() {
+                self.next = 0;
+                self.sequence = self.sequence.wrapping_add(PAYLOAD_LEN);
+            }
             let options = ParseOptions::default();
             let parsed = wire::parse(
                 LinkType::Ethernet,

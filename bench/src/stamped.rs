@@ -10,7 +10,7 @@ use dataplane::dpdk::{Burst, MAX_BURST, RxQueue};
 use dataplane::worker::PacketSource;
 use flowtable::PortId;
 
-use crate::frames::Stamp;
+use crate::frames::{PAYLOAD_LEN, Stamp};
 
 /// Octets of the shortest frame on the wire.
 const WIRE_LEN: u32 = 64;
@@ -26,7 +26,15 @@ pub struct StampedSource {
     current: usize,
     /// A whole number of bursts.
     stamps: Arc<[Stamp]>,
+    place: Place,
+}
+
+/// How far a source is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
     next: usize,
+    /// Sequence number of the packets of this round: every flow sends its next segment.
+    sequence: u32,
 }
 
 impl StampedSource {
@@ -34,7 +42,7 @@ impl StampedSource {
     pub fn new(queue: RxQueue, descriptors: usize) -> StampedSource {
         let bursts = descriptors.div_ceil(MAX_BURST).max(1);
         let ring = (0..bursts).map(|_| Burst::new()).collect();
-        StampedSource { queue, ring, current: 0, stamps: Arc::new([]), next: 0 }
+        StampedSource { queue, ring, current: 0, stamps: Arc::new([]), place: Place::default() }
     }
 
     /// Makes every buffer of the pool begin as `template`. For the thread that will receive.
@@ -55,11 +63,31 @@ impl StampedSource {
         }
     }
 
-    /// Takes `stamps` in order from now on, over and over; the first ones again to fill the last burst.
+    /// Takes `stamps` in order from now on, over and over; the last ones that do not fill a burst are left out.
     pub fn load(&mut self, stamps: &[Stamp]) {
-        let padded = stamps.len().next_multiple_of(MAX_BURST);
-        self.stamps = stamps.iter().cycle().take(padded).copied().collect();
-        self.next = 0;
+        let whole = stamps.len() - stamps.len() % MAX_BURST;
+        self.stamps = stamps.iter().take(whole).copied().collect();
+        self.begin_round();
+    }
+
+    /// How far it is, to come back to with [`StampedSource::rewind`] after packets that no table saw.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Goes on at `place`.
+    pub fn rewind(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    /// Moves the sequence on by the octet a SYN takes.
+    pub fn after_syn(&mut self) {
+        self.place.sequence = self.place.sequence.wrapping_add(1);
+    }
+
+    #[inline]
+    fn begin_round(&mut self) {
+        self.place = Place { next: 0, sequence: self.place.sequence.wrapping_add(PAYLOAD_LEN) };
     }
 
     /// Polls until every stamp has been used once.
@@ -74,10 +102,12 @@ impl PacketSource for StampedSource {
         self.current = if self.current + 1 < self.ring.len() { self.current + 1 } else { 0 };
         let burst = &mut self.ring[self.current];
         let received = self.queue.burst(burst);
-        if self.next + received > self.stamps.len() {
-            self.next = 0;
+        if self.place.next + received > self.stamps.len() {
+            self.begin_round();
         }
-        let Some(stamps) = self.stamps.get(self.next..self.next + received) else {
+        let burst = &mut self.ring[self.current];
+        let Place { next, sequence } = self.place;
+        let Some(stamps) = self.stamps.get(next..next + received) else {
             return 0;
         };
         for index in 0..PREFETCH_AHEAD {
@@ -85,9 +115,9 @@ impl PacketSource for StampedSource {
         }
         for (index, stamp) in stamps.iter().enumerate() {
             burst.prefetch(index + PREFETCH_AHEAD);
-            stamp.press(burst.data_mut(index));
+            stamp.press(sequence, burst.data_mut(index));
         }
-        self.next += received;
+        self.place.next += received;
         received
     }
 

@@ -204,7 +204,8 @@ pub(crate) fn pack_event(kind: EventKind, at: Nanos, first_seen: Nanos) -> u64 {
 
 /// What [`pack_event`] packed; `None` for a word that is none of its.
 pub(crate) fn unpack_event(word: u64, first_seen: Nanos) -> Option<crate::event::Event> {
-    let kind = (word & 0xff).checked_sub(1).and_then(|place| EventKind::ALL.get(place as usize))?;
+    let [code, ..] = word.to_le_bytes();
+    let kind = code.checked_sub(1).and_then(|place| EventKind::ALL.get(usize::from(place)))?;
     Some(crate::event::Event { at: Nanos(first_seen.0.saturating_add(word >> KIND_BITS)), kind: *kind })
 }
 

@@ -196,7 +196,8 @@ fn numbers(tunnel: &Tunnel) -> [Option<u32>; 5] {
 }
 
 fn kind_of(word: u64) -> Option<TunnelKind> {
-    (word & 0xff).checked_sub(1).and_then(|place| TunnelKind::ALL.get(place as usize)).copied()
+    let [code, ..] = word.to_le_bytes();
+    code.checked_sub(1).and_then(|place| TunnelKind::ALL.get(usize::from(place))).copied()
 }
 
 /// The words of the events from number `from` up to `total`, oldest first, as far as they are kept: those in the slot
@@ -255,10 +256,11 @@ mod tests {
         fn events_come_in_order_and_the_latest_are_kept(total in 0u32..200, from in 0u32..200) {
             let mut slot = [0; EVENTS_IN_SLOT];
             let details = Details::default();
-            for event in 0..total as usize {
-                match event.checked_sub(EVENTS_IN_SLOT) {
-                    None => slot[event] = event as u64,
-                    Some(at) => details.events[at % EVENTS_IN_DETAILS].store(event as u64, Ordering::Relaxed),
+            for event in 0..u64::from(total) {
+                let at = usize::try_from(event).unwrap();
+                match slot.get_mut(at) {
+                    Some(word) => *word = event,
+                    None => details.events[(at - EVENTS_IN_SLOT) % EVENTS_IN_DETAILS].store(event, Ordering::Relaxed),
                 }
             }
             let copy = details.copy();

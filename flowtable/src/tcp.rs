@@ -101,13 +101,35 @@ pub(crate) fn follow(flow: &mut Flow<'_>, packet: &Packet, ordinal: u64) {
         handshake::on_ack(flow, packet);
     }
     if state_flags != 0 || flow.meta().state() != TcpState::Established {
-        orientation::on_evidence(flow.hot, packet);
+        orient(flow, packet);
         if state_flags & (tcp_flag::SYN | tcp_flag::RST) == tcp_flag::SYN {
             handshake::on_syn(flow, packet);
         }
         transition(flow, packet);
     }
     sequence::follow(flow, packet);
+}
+
+/// Orients the flow by `packet`. A state is the initiator's: when another side turns out to be that, it is told anew.
+fn orient(flow: &mut Flow<'_>, packet: &Packet) {
+    let before = flow.meta();
+    orientation::on_evidence(flow.hot, packet);
+    let mut meta = flow.meta();
+    if meta.initiator_direction() != before.initiator_direction() {
+        meta.set_state(mirrored(before.state()));
+        flow.set_meta(meta);
+    }
+}
+
+/// The state of the other endpoint, as far as the order of the FINs tells it; which of them are acknowledged is seen to
+/// after.
+fn mirrored(state: TcpState) -> TcpState {
+    match state {
+        TcpState::FinWait1 | TcpState::FinWait2 => TcpState::CloseWait,
+        TcpState::CloseWait | TcpState::LastAck => TcpState::FinWait1,
+        TcpState::TimeWait => TcpState::LastAck,
+        other => other,
+    }
 }
 
 #[cold]

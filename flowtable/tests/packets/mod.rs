@@ -31,6 +31,7 @@ pub fn udp(from: (u32, u16), to: (u32, u16), at_ms: u64) -> Packet {
     packet(protocol::UDP, from, to, at_ms)
 }
 
+#[derive(Clone, Copy)]
 pub struct Tcp {
     pub sequence: u32,
     pub acknowledgment: u32,

@@ -1,0 +1,175 @@
+//! What only some flows have: tunnels, and the marks of ICMP errors. Expectations by hand; times in milliseconds.
+#![cfg(not(loom))]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
+
+mod packets;
+
+use flowtable::{
+    Burst, Endpoint, EventKind, Exclusion, Exclusions, Family, FlowRecord, Nanos, NetworkError, Packet,
+    Quote, Role, Sweeper, Timeouts, Tunnel, TunnelKind, Writer, protocol, table,
+};
+use packets::{MS, config, udp};
+
+const A: (u32, u16) = (10, 40_000);
+const B: (u32, u16) = (20, 53);
+
+fn bed(capacity: u32) -> (Writer, Sweeper) {
+    table(&config(capacity)).unwrap()
+}
+
+fn flush(sweeper: &mut Sweeper) -> Vec<FlowRecord> {
+    let mut records = Vec::new();
+    sweeper.flush(Nanos(1_000 * MS), &mut records);
+    records
+}
+
+fn tunnel(kind: TunnelKind, source: u128, destination: u128) -> Tunnel {
+    let end = |address| Endpoint { address, port: 4_789 };
+    Tunnel {
+        kind,
+        family: Family::V4,
+        protocol: protocol::UDP,
+        source: end(source),
+        destination: end(destination),
+        id: None,
+        key: None,
+        spi: None,
+        sender_index: None,
+        receiver_index: None,
+    }
+}
+
+fn inside(tunnel: &Tunnel, mut packet: Packet) -> Burst {
+    packet.key.tunnel = tunnel.key_word();
+    let mut burst = Burst::with_capacity(1);
+    burst.push_in(*tunnel, packet);
+    burst
+}
+
+#[test]
+fn the_same_addresses_in_two_tunnels_are_two_flows_each_with_its_tunnel() {
+    let (mut writer, mut sweeper) = bed(8);
+    for id in [7, 8] {
+        let there = Tunnel { id: Some(id), ..tunnel(TunnelKind::Vxlan, 1, 2) };
+        let back = Tunnel { id: Some(id), ..tunnel(TunnelKind::Vxlan, 2, 1) };
+        writer.update(&inside(&there, udp(A, B, 0)));
+        writer.update(&inside(&back, udp(B, A, 1)));
+    }
+    let mut records = flush(&mut sweeper);
+    records.sort_by_key(|record| record.key.tunnel);
+    let tunnels: Vec<_> = records.iter().map(|record| *record.tunnel.as_deref().unwrap()).collect();
+    let expected = |id| Tunnel { id: Some(id), ..tunnel(TunnelKind::Vxlan, 1, 2) };
+    assert_eq!(tunnels, [expected(7), expected(8)]);
+    assert!(records.iter().all(|record| record.to_source.packets_total == 1));
+}
+
+#[test]
+fn the_ends_of_the_tunnel_turn_with_the_flow() {
+    let (mut writer, mut sweeper) = bed(8);
+    let mut answer = udp(B, A, 0);
+    answer.role = Role::Destination;
+    writer.update(&inside(&tunnel(TunnelKind::Geneve, 2, 1), answer));
+    let records = flush(&mut sweeper);
+    let tunnel = records[0].tunnel.as_deref().unwrap();
+    assert_eq!(records[0].source().1, A.1);
+    assert_eq!((tunnel.source.address, tunnel.destination.address), (1, 2));
+}
+
+#[test]
+fn wireguard_tells_its_indices_in_several_messages() {
+    let (mut writer, mut sweeper) = bed(8);
+    let message = |sender_index, receiver_index| Tunnel {
+        sender_index,
+        receiver_index,
+        ..tunnel(TunnelKind::Wireguard, 10, 20)
+    };
+    let begin = message(Some(1), None);
+    assert_eq!(begin.key_word(), 0, "a flow of the outer headers");
+    writer.update(&udp(A, B, 0).into());
+    writer.update(&inside(&begin, udp(A, B, 1)));
+    writer.update(&inside(&message(Some(9), Some(2)), udp(B, A, 2)));
+    writer.update(&inside(&message(None, Some(3)), udp(A, B, 3)));
+    let records = flush(&mut sweeper);
+    let tunnel = records[0].tunnel.as_deref().unwrap();
+    assert_eq!((records.len(), tunnel.sender_index, tunnel.receiver_index), (1, Some(1), Some(2)));
+}
+
+fn quote(packet: &Packet, error: NetworkError, at_ms: u64) -> Burst {
+    let mut burst = Burst::with_capacity(1);
+    burst.push_quote(Quote { key: packet.key, error, at: Nanos(at_ms * MS) });
+    burst
+}
+
+#[test]
+fn an_icmp_error_marks_the_flow_it_quotes_and_counts_nothing_there() {
+    let (mut writer, mut sweeper) = bed(8);
+    let asked = udp(A, B, 5);
+    writer.update(&asked.into());
+    writer.update(&quote(&udp(B, A, 0), NetworkError::PortUnreachable, 7));
+    writer.update(&quote(&udp(A, (20, 54), 0), NetworkError::PortUnreachable, 8));
+    let records = flush(&mut sweeper);
+    assert_eq!((records.len(), records[0].error), (1, Some(NetworkError::PortUnreachable)));
+    assert_eq!(records[0].end, Nanos(5 * MS));
+    let events: Vec<_> = records[0].events.kept.iter().map(|event| (event.at, event.kind)).collect();
+    assert_eq!(events, [(Nanos(7 * MS), EventKind::IcmpError)]);
+}
+
+#[test]
+fn the_first_failure_stands_but_for_a_packet_too_big() {
+    use NetworkError::{FragmentationNeeded, HostUnreachable, TtlExceeded};
+    let last_of = |errors: &[NetworkError]| {
+        let (mut writer, mut sweeper) = bed(8);
+        writer.update(&udp(A, B, 0).into());
+        for error in errors {
+            writer.update(&quote(&udp(A, B, 0), *error, 1));
+        }
+        flush(&mut sweeper)[0].error
+    };
+    assert_eq!(last_of(&[]), None);
+    assert_eq!(last_of(&[TtlExceeded, HostUnreachable]), Some(TtlExceeded));
+    assert_eq!(last_of(&[FragmentationNeeded, HostUnreachable, TtlExceeded]), Some(HostUnreachable));
+}
+
+#[test]
+fn a_marked_flow_goes_on_and_stays_marked() {
+    let (mut writer, mut sweeper) = bed(8);
+    writer.update(&udp(A, B, 0).into());
+    writer.update(&quote(&udp(A, B, 0), NetworkError::HostUnreachable, 1));
+    let first = &flush(&mut sweeper)[0];
+    writer.update(&udp(A, B, 2_000).into());
+    let second = &flush(&mut sweeper)[0];
+    assert_eq!((first.error, first.events.kept.len()), (Some(NetworkError::HostUnreachable), 1));
+    assert_eq!((second.error, second.events.kept.len()), (Some(NetworkError::HostUnreachable), 0));
+    let mut records = Vec::new();
+    sweeper.sweep(Nanos(60_000 * MS), &Timeouts::default(), &mut records);
+    writer.serve_retirements(10);
+    assert_eq!(writer.stats().live, 0);
+    writer.update(&udp(A, B, 60_001).into());
+    assert_eq!(flush(&mut sweeper)[0].error, None, "another flow in the same slot");
+}
+
+#[test]
+fn excluded_conversations_open_no_flow_and_are_counted() {
+    let (mut writer, _sweeper) = bed(8);
+    let exclusions = std::sync::Arc::new(Exclusions::default());
+    writer.exclude(std::sync::Arc::clone(&exclusions));
+    let outcome = writer.update_burst(&[udp(A, B, 0)]);
+    assert_eq!((outcome.in_flows, outcome.excluded), (1, 0));
+    exclusions.set(&[Exclusion {
+        family: Family::V4,
+        protocol: protocol::UDP,
+        address: u128::from(A.0),
+        endpoint: Endpoint { address: u128::from(B.0), port: B.1 },
+    }]);
+    let packets = [
+        udp(A, B, 1),
+        udp((A.0, 50_000), B, 2),
+        udp(B, (A.0, 50_001), 3),
+        udp(A, (B.0, 54), 4),
+        udp((11, 1), B, 5),
+    ];
+    let outcome = writer.update_burst(&packets);
+    assert_eq!((outcome.in_flows, outcome.excluded), (3, 2), "the flow that was there goes on");
+    exclusions.set(&[]);
+    assert_eq!(writer.update_burst(&[udp((A.0, 50_000), B, 6)]).in_flows, 1);
+}
