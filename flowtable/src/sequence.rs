@@ -52,20 +52,25 @@ pub(crate) fn sequence_length(segment: &TcpSegment) -> u32 {
 }
 
 /// New data: a request, or a response that ends an exchange.
+///
+/// Which of them it is changes from packet to packet and is no branch; whose turn it is changes once an exchange.
 #[inline]
 fn on_data(flow: &mut Flow<'_>, packet: &Packet) {
     let meta = flow.meta();
+    if meta.state().is_opening() {
+        // Until the handshake is complete its times stand where those of exchanges will.
+        return;
+    }
     let (track, marks) = (flow.track, flow.track.marks());
-    if packet.direction == meta.initiator_direction() {
-        // Until the handshake is complete the word holds its SYN.
-        if !meta.state().is_opening() {
-            track.asked_at.store(packet.at.0, Ordering::Relaxed);
-            if !marks.has(Marks::ASKED) {
-                track.set_marks(marks.with(Marks::ASKED));
-            }
+    let request = packet.direction == meta.initiator_direction();
+    let asked_at = track.asked_at.load(Ordering::Relaxed);
+    track.asked_at.store(if request { packet.at.0 } else { asked_at }, Ordering::Relaxed);
+    if marks.has(Marks::ASKED) != request {
+        if request {
+            track.set_marks(marks.with(Marks::ASKED));
+        } else {
+            end_exchange(track, packet.at.0, marks.without(Marks::ASKED));
         }
-    } else if marks.has(Marks::ASKED) {
-        end_exchange(track, packet.at.0, marks.without(Marks::ASKED));
     }
 }
 

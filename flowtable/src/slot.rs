@@ -123,12 +123,16 @@ impl Meta {
         self.0 = self.0 & !Meta::STATE_BITS | state as u32;
     }
 
+    #[inline]
     pub(crate) fn forward(self) -> Direction {
         if self.has(Meta::FORWARD_HI) { Direction::HiToLo } else { Direction::LoToHi }
     }
 
+    #[inline]
     pub(crate) fn initiator_direction(self) -> Direction {
-        if self.has(Meta::DESTINATION_INITIATED) { self.forward().flipped() } else { self.forward() }
+        // One bit against the other, so that there is nothing to predict.
+        let hi = self.has(Meta::FORWARD_HI) ^ self.has(Meta::DESTINATION_INITIATED);
+        if hi { Direction::HiToLo } else { Direction::LoToHi }
     }
 }
 
@@ -327,7 +331,7 @@ pub(crate) struct Snapshot {
 }
 
 /// The part of a copy that only TCP fills, but for the events.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Connection {
     /// Each flag and when it was last seen.
     pub(crate) flags_at: [(u8, u32); 8],
@@ -342,8 +346,15 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn read(track: &Track, conn: &Conn) -> Connection {
+    /// Of other protocols than TCP no more than the events: the lines hold what an earlier flow left there.
+    fn read(track: &Track, conn: &Conn, protocol: u8) -> Connection {
         let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
+        let events_total = conn.events_total.load(Ordering::Relaxed);
+        let events = if events_total > 0 { conn.events.each_ref().map(word) } else { [0; EVENTS_IN_SLOT] };
+        let events = Connection { events, events_total, ..Connection::default() };
+        if protocol != protocol::TCP {
+            return events;
+        }
         Connection {
             flags_at: flags_at(track, conn),
             closed_at: Nanos(word(&conn.closed_at)),
@@ -352,8 +363,7 @@ impl Connection {
             exchanges: track.exchanges.load(Ordering::Relaxed),
             exchange_sum: word(&track.exchange_sum),
             exchange_jitter: f64::from_bits(word(&track.exchange_jitter)),
-            events: conn.events.each_ref().map(word),
-            events_total: conn.events_total.load(Ordering::Relaxed),
+            ..events
         }
     }
 }
@@ -375,7 +385,7 @@ impl Snapshot {
             bytes: [word(&hot.bytes[0]), word(&hot.bytes[1])],
             details: cold.details(),
             error: cold.error(),
-            connection: Connection::read(track, conn),
+            connection: Connection::read(track, conn, protocol_of(ports)),
         }
     }
 
