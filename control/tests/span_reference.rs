@@ -5,64 +5,25 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tapspan::span::attributes::{TABLE, attributes};
+use tapspan::span::attributes::{Level, TABLE, attributes};
 use tapspan::span::reference;
 
-/// Rows of the convention that no record gives a value for yet.
-const NOT_PRODUCED: [&str; 49] = [
-    "flow.tcp.handshake.snd.latency",
-    "flow.tcp.handshake.snd.jitter",
-    "flow.tcp.handshake.cnd.latency",
-    "flow.tcp.handshake.cnd.jitter",
-    "flow.tcp.svc.latency",
-    "flow.tcp.svc.jitter",
-    "flow.tcp.rndtrip.latency",
-    "flow.tcp.rndtrip.jitter",
-    "tunnel.type",
-    "tunnel.source.address",
-    "tunnel.source.port",
-    "tunnel.destination.address",
-    "tunnel.destination.port",
-    "tunnel.network.transport",
-    "tunnel.network.type",
-    "tunnel.id",
-    "tunnel.key",
-    "tunnel.sender_index",
-    "tunnel.receiver_index",
-    "tunnel.spi",
-    "source.k8s.cluster.name",
-    "source.k8s.namespace.name",
-    "source.k8s.node.name",
-    "source.k8s.pod.name",
-    "source.k8s.container.name",
-    "source.k8s.deployment.name",
-    "source.k8s.replicaset.name",
-    "source.k8s.statefulset.name",
-    "source.k8s.daemonset.name",
-    "source.k8s.job.name",
-    "source.k8s.cronjob.name",
-    "source.k8s.service.name",
-    "destination.k8s.cluster.name",
-    "destination.k8s.namespace.name",
-    "destination.k8s.node.name",
-    "destination.k8s.pod.name",
-    "destination.k8s.container.name",
-    "destination.k8s.deployment.name",
-    "destination.k8s.replicaset.name",
-    "destination.k8s.statefulset.name",
-    "destination.k8s.daemonset.name",
-    "destination.k8s.job.name",
-    "destination.k8s.cronjob.name",
-    "destination.k8s.service.name",
-    "network.policy.ingress",
-    "network.policy.egress",
-    "process.executable.name",
-    "container.image.name",
-    "container.name",
-];
+/// The one group of the convention a probe on the wire knows nothing of.
+const NOT_PRODUCED: &str = "Kubernetes & Application Attributes";
 
-/// Groups whose every row must be produced.
-const COMPLETE: [&str; 3] = ["General Flow Attributes", "L2-L4 Attributes", "Flow Metrics"];
+/// What the table has beyond the convention.
+const EXTENSIONS: [(&str, &str); 10] = [
+    ("flow.tcp.retransmissions", "long"),
+    ("flow.tcp.out_of_order", "long"),
+    ("flow.tcp.zero_windows", "long"),
+    ("flow.tcp.duplicate_acks", "long"),
+    ("flow.reverse.tcp.retransmissions", "long"),
+    ("flow.reverse.tcp.out_of_order", "long"),
+    ("flow.reverse.tcp.zero_windows", "long"),
+    ("flow.reverse.tcp.duplicate_acks", "long"),
+    ("error.type", "string"),
+    ("flow.sampling.rate", "long"),
+];
 
 /// What the convention says of one attribute.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,39 +45,35 @@ fn parse(line: &str) -> (String, Row) {
 }
 
 #[test]
-fn every_row_of_the_table_has_the_conventions_type_level_and_group() {
+fn the_table_is_the_convention_without_what_no_probe_knows_and_with_its_types_levels_and_groups() {
     let convention = convention();
-    for group in &TABLE {
+    assert_eq!(convention.len(), 82);
+    let expected: BTreeMap<_, _> =
+        convention.into_iter().filter(|(_, row)| row.group != NOT_PRODUCED).collect();
+    let mut produced = BTreeMap::new();
+    for group in TABLE.iter().filter(|group| group.is_of_convention) {
         for attribute in group.attributes {
             let row = Row {
                 kind: attribute.type_name().to_owned(),
                 level: attribute.level.to_string(),
                 group: group.title.to_owned(),
             };
-            assert_eq!(convention.get(attribute.key), Some(&row), "{}", attribute.key);
+            produced.insert(attribute.key.to_owned(), row);
         }
     }
+    assert_eq!(produced, expected);
 }
 
 #[test]
-fn every_attribute_of_the_convention_is_produced_or_listed_as_not_produced() {
+fn everything_beyond_the_convention_is_a_recommended_attribute_known_here() {
+    let groups: Vec<_> = TABLE.iter().filter(|group| !group.is_of_convention).collect();
+    let [group] = groups[..] else { panic!("one group of extensions") };
+    let rows: Vec<_> = group.attributes.iter().map(|row| (row.key, row.type_name())).collect();
+    assert_eq!(rows, EXTENSIONS);
+    assert!(group.attributes.iter().all(|row| row.level == Level::Recommended));
     let convention = convention();
-    assert_eq!(convention.len(), 82);
-    for key in convention.keys() {
-        let produced = attributes().any(|attribute| attribute.key == key);
-        let listed = NOT_PRODUCED.contains(&key.as_str());
-        assert!(produced != listed, "{key}: produced {produced}, listed as not produced {listed}");
-    }
-    assert_eq!(attributes().count() + NOT_PRODUCED.len(), convention.len());
-}
-
-#[test]
-fn general_l2_to_l4_and_metrics_are_complete() {
-    for (key, row) in convention() {
-        if COMPLETE.contains(&row.group.as_str()) {
-            assert!(attributes().any(|attribute| attribute.key == key), "{key}");
-        }
-    }
+    assert!(EXTENSIONS.iter().all(|(key, _)| !convention.contains_key(*key)));
+    assert!(reference().contains("## Extensions\n\nThese go beyond the convention."));
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub struct SpanSettings {
     pub interfaces: Vec<Interface>,
     /// Which attributes a span carries.
     pub attributes: AttributeSelection,
+    /// One in so many flows is exported; `None` where all are.
+    pub sampling_rate: Option<u32>,
     /// What the spans come from.
     pub resource: Resource,
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use flowtable::Family;
+
 const HEX: &[u8; 16] = b"0123456789abcdef";
 const CAPACITY: usize = 39;
 const IPV6_GROUPS: usize = 8;
@@ -81,6 +83,16 @@ impl ShortText {
             IpAddr::V6(address) => text.push_ipv6(address),
         }
         text
+    }
+
+    /// The same for the 128 bits that keys and tunnels have; an IPv4 address lives in the low 32.
+    pub fn address_of(family: Family, address: u128) -> ShortText {
+        #[expect(clippy::cast_possible_truncation, reason = "an IPv4 address lives in the low 32 bits")]
+        let v4 = address as u32;
+        match family {
+            Family::V4 => ShortText::address(IpAddr::V4(Ipv4Addr::from_bits(v4))),
+            Family::V6 => ShortText::address(IpAddr::V6(Ipv6Addr::from_bits(address))),
+        }
     }
 
     /// Text made of `parts` one after the other.

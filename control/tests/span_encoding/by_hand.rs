@@ -148,6 +148,14 @@ fn a_tcp_record_gives_these_attributes() {
         "flow.reverse.bytes.delta=0",
         "flow.reverse.packets.total=5000000000",
         "flow.reverse.packets.delta=0",
+        "flow.tcp.retransmissions=0",
+        "flow.tcp.out_of_order=0",
+        "flow.tcp.zero_windows=0",
+        "flow.tcp.duplicate_acks=0",
+        "flow.reverse.tcp.retransmissions=0",
+        "flow.reverse.tcp.out_of_order=0",
+        "flow.reverse.tcp.zero_windows=0",
+        "flow.reverse.tcp.duplicate_acks=0",
     ];
     assert_eq!(lines(span), expected);
 }

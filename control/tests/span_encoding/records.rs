@@ -16,6 +16,7 @@ pub(crate) fn settings() -> impl Strategy<Value = SpanSettings> {
             community_id_seed,
             interfaces,
             attributes,
+            sampling_rate: None,
             resource,
         })
 }

@@ -20,7 +20,7 @@ pub(super) static ATTRIBUTES: [Attribute; 4] = [
         "flow.connection.state",
         Level::Conditional("tcp"),
         "TCP state (RFC 9293) of the initiator's endpoint when the record was cut.",
-        |view| view.record.tcp.map(|tcp| Text::Borrowed(tcp.state.as_str())),
+        |view| view.record.tcp.as_ref().map(|tcp| Text::Borrowed(tcp.state.as_str())),
     ),
     Attribute::text(
         "flow.end_reason",

@@ -124,12 +124,17 @@ pub(super) static ATTRIBUTES: [Attribute; 21] = [
         "flow.tcp.flags.bits",
         Level::Recommended,
         "All TCP flags seen both ways in the record's window, FIN in bit 0.",
-        |view| view.record.tcp.map(|tcp| tcp.flags.into()),
+        |view| view.record.tcp.as_ref().map(|tcp| tcp.flags.into()),
     ),
     Attribute::list(
         "flow.tcp.flags.tags",
         Level::Recommended,
         "Names of those flags in bit order from FIN.",
-        |view| view.record.tcp.map(|tcp| TextList { names: &names::TCP_FLAGS, chosen: tcp.flags.into() }),
+        |view| {
+            view.record
+                .tcp
+                .as_ref()
+                .map(|tcp| TextList { names: &names::TCP_FLAGS, chosen: tcp.flags.into() })
+        },
     ),
 ];

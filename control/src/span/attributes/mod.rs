@@ -1,13 +1,16 @@
 //! The one table of attributes: what a span says, under which key, how binding it is, and how a record gives the value.
 //!
 //! An attribute is a row in the file of its group. Encoders, the reference page and the tests walk this table; nothing
-//! else names an attribute. Groups still to come: performance, tunnel, Kubernetes and application.
+//! else names an attribute. The convention's Kubernetes and application group is not there: a probe on the wire sees no pods.
 
+mod extensions;
 mod general;
 mod l2_l4;
 mod metrics;
+mod performance;
 mod reference;
 mod selection;
+mod tunnel;
 mod value;
 
 use flowtable::FlowRecord;
@@ -19,17 +22,22 @@ pub use value::{Text, TextList, Value};
 use super::settings::{Interface, SpanSettings};
 
 /// Every group, in the order spans and the reference page have them.
-pub static TABLE: [Group; 3] = [
-    Group { title: "General Flow Attributes", attributes: &general::ATTRIBUTES },
-    Group { title: "L2-L4 Attributes", attributes: &l2_l4::ATTRIBUTES },
-    Group { title: "Flow Metrics", attributes: &metrics::ATTRIBUTES },
+pub static TABLE: [Group; 6] = [
+    Group::of_convention("General Flow Attributes", &general::ATTRIBUTES),
+    Group::of_convention("L2-L4 Attributes", &l2_l4::ATTRIBUTES),
+    Group::of_convention("Flow Metrics", &metrics::ATTRIBUTES),
+    Group::of_convention("Performance Metrics", &performance::ATTRIBUTES),
+    Group::of_convention("Tunnel & Encapsulation Attributes", &tunnel::ATTRIBUTES),
+    Group { title: "Extensions", is_of_convention: false, attributes: &extensions::ATTRIBUTES },
 ];
 
 /// Attributes that belong together, as the convention groups them.
 #[derive(Debug)]
 pub struct Group {
-    /// The convention's heading.
+    /// The convention's heading, or one like it.
     pub title: &'static str,
+    /// Whether the convention has these attributes.
+    pub is_of_convention: bool,
     /// The rows.
     pub attributes: &'static [Attribute],
 }
@@ -85,6 +93,12 @@ pub struct RecordView<'a> {
 /// Every attribute, in table order.
 pub fn attributes() -> impl Iterator<Item = &'static Attribute> {
     TABLE.iter().flat_map(|group| group.attributes)
+}
+
+impl Group {
+    const fn of_convention(title: &'static str, attributes: &'static [Attribute]) -> Group {
+        Group { title, is_of_convention: true, attributes }
+    }
 }
 
 impl Attribute {
@@ -143,6 +157,12 @@ impl<'a> RecordView<'a> {
     pub fn interface(&self) -> Option<&'a Interface> {
         self.settings.interface(self.record.first.port)
     }
+}
+
+/// OTLP integers are signed; a count past 2^63 - 1 is held there.
+#[inline]
+fn long(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

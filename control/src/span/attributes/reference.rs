@@ -22,6 +22,9 @@ fn write_page(page: &mut String) -> fmt::Result {
 
 fn write_group(page: &mut String, group: &Group) -> fmt::Result {
     writeln!(page, "\n## {}\n", group.title)?;
+    if !group.is_of_convention {
+        writeln!(page, "These go beyond the convention.\n")?;
+    }
     writeln!(page, "| Attribute | Type | Unit | Requirement | Meaning |")?;
     writeln!(page, "|:--|:--|:--|:--|:--|")?;
     for attribute in group.attributes {

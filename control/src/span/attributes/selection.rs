@@ -12,7 +12,7 @@ pub struct AttributeSelection {
 /// A choice the table does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
-    /// No attribute has that key.
+    /// No attribute has that key, or one that begins so.
     #[error("no attribute is called `{0}`; `tapspan attributes` lists them")]
     Unknown(String),
     /// The convention wants it on every span it applies to.
@@ -27,29 +27,37 @@ impl Default for AttributeSelection {
 }
 
 impl AttributeSelection {
-    /// Adds the attribute `key`.
+    /// Adds the attribute `key`, or with `prefix.*` all whose keys begin with `prefix.`.
     ///
     /// # Errors
     /// Where the table has no such key.
     pub fn include(&mut self, key: &str) -> Result<(), SelectionError> {
-        let (row, _) = find(key)?;
-        self.chosen[row] = true;
-        Ok(())
+        self.choose(key, |_| true)
     }
 
-    /// Leaves the attribute `key` out.
+    /// Leaves the attribute `key` out, or with `prefix.*` all whose keys begin with `prefix.` but the required ones.
     ///
     /// # Errors
-    /// Where the table has no such key, or the attribute is required.
+    /// Where the table has no such key, or none that is not required.
     pub fn exclude(&mut self, key: &str) -> Result<(), SelectionError> {
-        let (row, attribute) = find(key)?;
-        match attribute.level {
-            Level::Required | Level::Conditional(_) => Err(SelectionError::Required(attribute.key)),
-            Level::Recommended | Level::OptIn => {
-                self.chosen[row] = false;
-                Ok(())
-            }
+        let required =
+            |attribute: &Attribute| matches!(attribute.level, Level::Required | Level::Conditional(_));
+        if let Some(first) = matching(key).next()
+            && matching(key).all(|(_, attribute)| required(attribute))
+        {
+            return Err(SelectionError::Required(first.1.key));
         }
+        self.choose(key, required)
+    }
+
+    /// What `choice` says becomes of every attribute `key` stands for.
+    fn choose(&mut self, key: &str, choice: impl Fn(&Attribute) -> bool) -> Result<(), SelectionError> {
+        let mut found = false;
+        for (row, attribute) in matching(key) {
+            self.chosen[row] = choice(attribute);
+            found = true;
+        }
+        if found { Ok(()) } else { Err(SelectionError::Unknown(key.to_owned())) }
     }
 
     /// The chosen attributes in table order.
@@ -58,9 +66,13 @@ impl AttributeSelection {
     }
 }
 
-fn find(key: &str) -> Result<(usize, &'static Attribute), SelectionError> {
-    let found = attributes().enumerate().find(|(_, attribute)| attribute.key == key);
-    found.ok_or_else(|| SelectionError::Unknown(key.to_owned()))
+/// The attributes `key` stands for, with their places in the table.
+fn matching(key: &str) -> impl Iterator<Item = (usize, &'static Attribute)> {
+    let prefix = key.strip_suffix('*').filter(|prefix| prefix.ends_with('.'));
+    attributes().enumerate().filter(move |(_, attribute)| match prefix {
+        Some(prefix) => attribute.key.starts_with(prefix),
+        None => attribute.key == key,
+    })
 }
 
 #[cfg(test)]
@@ -86,7 +98,23 @@ mod tests {
         for key in ["flow.community_id", "flow.connection.state"] {
             assert_eq!(selection.exclude(key), Err(SelectionError::Required(key)));
         }
-        assert_eq!(selection.include("flow.colour"), Err(SelectionError::Unknown("flow.colour".to_owned())));
+        for key in ["flow.colour", "colour.*", "*", "tunnel*", ""] {
+            assert_eq!(selection.include(key), Err(SelectionError::Unknown(key.to_owned())));
+        }
         assert_eq!(selection, AttributeSelection::default());
+    }
+
+    #[test]
+    fn a_star_stands_for_all_keys_that_begin_so() {
+        let mut selection = AttributeSelection::default();
+        assert!(!keys(&selection).contains(&"tunnel.spi"), "opt-in");
+        selection.include("tunnel.*").unwrap();
+        assert_eq!(keys(&selection).iter().filter(|key| key.starts_with("tunnel.")).count(), 12);
+        selection.exclude("tunnel.network.*").unwrap();
+        assert_eq!(keys(&selection).iter().filter(|key| key.starts_with("tunnel.")).count(), 10);
+        selection.exclude("flow.reverse.*").unwrap();
+        assert!(!keys(&selection).contains(&"flow.reverse.tcp.retransmissions"));
+        assert!(keys(&selection).contains(&"flow.reverse.bytes.total"), "required, so it stays");
+        assert!(matches!(selection.exclude("flow.connection.*"), Err(SelectionError::Required(_))));
     }
 }
