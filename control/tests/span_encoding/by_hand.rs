@@ -1,8 +1,9 @@
 //! Two records whose spans are written down by hand, attribute by attribute.
 
 use flowtable::{
-    Counters, Direction, EndReason, Endpoint, Events, Family, FirstPacket, FlowKey, FlowRecord, Initiator,
-    Nanos, PortId, TcpRecord, TcpState, protocol, tcp_flag,
+    Counters, Direction, EndReason, Endpoint, Event, EventKind, Events, Family, FirstPacket, FlowKey,
+    FlowRecord, Initiator, Nanos, NetworkError, PortId, TcpCounts, TcpRecord, TcpState, Timing, Tunnel,
+    TunnelKind, protocol, tcp_flag,
 };
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
@@ -53,6 +54,49 @@ pub(crate) fn tcp_record() -> FlowRecord {
         error: None,
         tunnel: None,
         events: Events::default(),
+    }
+}
+
+/// The same connection inside VXLAN, slow and then reset.
+fn reset_record() -> FlowRecord {
+    let timing = |latency_ns| Some(Timing { latency_ns, jitter_ns: None });
+    let record = tcp_record();
+    let tcp = TcpRecord {
+        state: TcpState::Closed,
+        flags: tcp_flag::ACK | tcp_flag::RST,
+        handshake_snd: timing(1_500_000),
+        handshake_cnd: timing(0),
+        svc: Some(Timing { latency_ns: 20_000_000, jitter_ns: Some(128) }),
+        rndtrip: None,
+        to_destination: TcpCounts { retransmissions: 3, zero_windows: 1, ..TcpCounts::default() },
+        to_source: TcpCounts { out_of_order: 200, duplicate_acks: 2, ..TcpCounts::default() },
+    };
+    let events = vec![
+        Event { at: Nanos(1_727_152_080_500_000_000), kind: EventKind::TcpZeroWindow },
+        Event { at: Nanos(1_727_152_139_998_000_000), kind: EventKind::TcpRst },
+    ];
+    FlowRecord {
+        end_reason: EndReason::EndOfFlowDetected,
+        tcp: Some(tcp),
+        error: Some(NetworkError::ConnectionReset),
+        tunnel: Some(Box::new(vxlan())),
+        events: Events { kept: events, dropped: 5 },
+        ..record
+    }
+}
+
+fn vxlan() -> Tunnel {
+    Tunnel {
+        kind: TunnelKind::Vxlan,
+        family: Family::V4,
+        protocol: protocol::UDP,
+        source: Endpoint { address: 0xc000_0201, port: 51_000 },
+        destination: Endpoint { address: 0xc000_0202, port: 4_789 },
+        id: Some(42),
+        key: None,
+        spi: None,
+        sender_index: None,
+        receiver_index: None,
     }
 }
 
@@ -160,6 +204,96 @@ fn a_tcp_record_gives_these_attributes() {
     assert_eq!(lines(span), expected);
 }
 
+/// The lines of `record`'s span that begin with one of `prefixes`, with the tunnel's attributes chosen.
+fn lines_of(record: &FlowRecord, prefixes: &[&str]) -> Vec<String> {
+    let mut settings = settings();
+    settings.attributes.include("tunnel.*").unwrap();
+    let request = super::protobuf(&settings, std::slice::from_ref(record));
+    let lines = lines(&super::spans(&request)[0]);
+    lines.into_iter().filter(|line| prefixes.iter().any(|prefix| line.starts_with(prefix))).collect()
+}
+
+#[test]
+fn a_failed_connection_says_what_it_failed_at_and_what_went_before() {
+    let request = super::protobuf(&settings(), &[reset_record()]);
+    let [span] = super::spans(&request) else { panic!("one span") };
+    let status = span.status.as_ref().map(|status| (status.code, status.message.as_str()));
+    assert_eq!(status, Some((2, "")));
+    let events: Vec<_> =
+        span.events.iter().map(|event| (event.time_unix_nano, event.name.as_str())).collect();
+    assert_eq!(
+        events,
+        [(1_727_152_080_500_000_000, "tcp.zero_window"), (1_727_152_139_998_000_000, "tcp.rst")]
+    );
+    assert_eq!(span.dropped_events_count, 5);
+    assert!(!span.attributes.iter().any(|pair| pair.key.starts_with("tunnel.")), "opt-in");
+    let prefixes = ["error.", "flow.tcp.handshake", "flow.tcp.svc", "flow.tcp.rndtrip", "flow.sampling"];
+    let expected = [
+        "flow.tcp.handshake.snd.latency=1500000",
+        "flow.tcp.handshake.cnd.latency=0",
+        "flow.tcp.svc.latency=20000000",
+        "flow.tcp.svc.jitter=128",
+        "error.type='connection_reset'",
+    ];
+    assert_eq!(lines_of(&reset_record(), &prefixes), expected);
+    let counts = lines_of(&reset_record(), &["flow.tcp.zero", "flow.reverse.tcp."]);
+    let expected = [
+        "flow.tcp.zero_windows=1",
+        "flow.reverse.tcp.retransmissions=0",
+        "flow.reverse.tcp.out_of_order=200",
+        "flow.reverse.tcp.zero_windows=0",
+        "flow.reverse.tcp.duplicate_acks=2",
+    ];
+    assert_eq!(counts, expected);
+}
+
+#[test]
+fn a_tunnel_is_told_where_the_operator_asks_for_it() {
+    let expected = [
+        "tunnel.type='vxlan'",
+        "tunnel.source.address='192.0.2.1'",
+        "tunnel.source.port=51000",
+        "tunnel.destination.address='192.0.2.2'",
+        "tunnel.destination.port=4789",
+        "tunnel.network.transport='udp'",
+        "tunnel.network.type='ipv4'",
+        "tunnel.id='42'",
+    ];
+    assert_eq!(lines_of(&reset_record(), &["tunnel."]), expected);
+    let esp = Tunnel {
+        kind: TunnelKind::Esp,
+        family: Family::V6,
+        protocol: 50,
+        id: None,
+        key: Some(7),
+        spi: Some(0xbeef),
+        sender_index: Some(u32::MAX),
+        receiver_index: Some(0),
+        source: Endpoint { address: 1, port: 0 },
+        ..vxlan()
+    };
+    let record = FlowRecord { tunnel: Some(Box::new(esp)), ..tcp_record() };
+    let expected = [
+        "tunnel.type='esp'",
+        "tunnel.source.address='::1'",
+        "tunnel.destination.address='::c000:202'",
+        "tunnel.network.transport='esp'",
+        "tunnel.network.type='ipv6'",
+        "tunnel.key='7'",
+        "tunnel.sender_index=4294967295",
+        "tunnel.receiver_index=0",
+        "tunnel.spi='0x0000beef'",
+    ];
+    assert_eq!(lines_of(&record, &["tunnel."]), expected);
+}
+
+#[test]
+fn sampling_is_told_where_it_is_on() {
+    let settings = SpanSettings { sampling_rate: Some(64), ..settings() };
+    let request = super::protobuf(&settings, &[tcp_record()]);
+    assert!(lines(&super::spans(&request)[0]).contains(&"flow.sampling.rate=64".to_owned()));
+}
+
 #[test]
 fn an_icmpv6_record_gives_these_attributes() {
     let settings = SpanSettings { community_id_seed: 7, ..settings() };
@@ -215,6 +349,10 @@ fn the_json_line_is_written_as_the_collectors_file_exporter_writes_it() {
         assert!(line.contains(part), "{part} in {line}");
     }
     assert!(line.ends_with("\"}],\"status\":{}}]}]}]}"), "{line}");
+    let bytes = SpanEncoder::new(Arc::new(settings()), Format::Json).encode(&[reset_record()]);
+    let line = std::str::from_utf8(&bytes).unwrap();
+    let events = r#"],"events":[{"timeUnixNano":"1727152080500000000","name":"tcp.zero_window"},{"timeUnixNano":"1727152139998000000","name":"tcp.rst"}],"droppedEventsCount":5,"links":["#;
+    assert!(line.contains(events) && line.contains(r#"}],"status":{"code":2}}"#), "{line}");
 }
 
 #[test]
@@ -228,6 +366,10 @@ fn the_text_line_is_readable() {
         "2024-09-24T04:28:00.000000Z +59.998s ipv4 tcp 10.1.1.5:54211 -> 10.1.2.10:443 10 pkts 1024 B / 0 pkts 0 B \
          established active_timeout SYN,PSH,ACK #1 left \"tap\" 1:TCnUq3vyBNLsowPAhhodxLlTEyY=\n"
     );
+    let reset = text(reset_record());
+    let middle =
+        " closed end_of_flow_detected RST,ACK retransmitted 3/0 error connection_reset in vxlan 42 #1 ";
+    assert!(reset.contains(middle), "{reset}");
     let icmpv6 = text(FlowRecord { initiator: Initiator::Destination, ..icmpv6_record() });
     let expected = "1970-01-01T00:00:00.000000Z +0.000s ipv6 icmpv6 fe80::200:86ff:fe05:80da <- 2001:db8::1 \
                     1 pkts 96 B / 0 pkts 0 B destination_unreachable:port_unreachable forced_end #0 1:";

@@ -32,11 +32,8 @@ fn json(settings: &SpanSettings, records: &[FlowRecord]) -> ExportTraceServiceRe
     let mut request: ExportTraceServiceRequest = serde_json::from_str(line).unwrap();
     for span in request.resource_spans.iter_mut().flat_map(|r| &mut r.scope_spans).flat_map(|s| &mut s.spans)
     {
-        assert_eq!(
-            span.status.take(),
-            Some(Status::default()),
-            "the Collector writes an unset status as {{}}"
-        );
+        assert!(span.status.is_some(), "the Collector writes an unset status as {{}}");
+        span.status.take_if(|status| *status == Status::default());
     }
     request
 }

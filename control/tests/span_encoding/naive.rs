@@ -5,8 +5,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use tapspan::span::attributes::{RecordView, Value};
 use tapspan::span::identity::{span_id, trace_id};
 use tapspan::span::{SpanSettings, names};
@@ -45,6 +46,12 @@ fn span(settings: &SpanSettings, record: &FlowRecord) -> Span {
     };
     let view = RecordView { record, settings };
     let values = settings.attributes.iter().filter_map(|row| Some((row.key, row.value(&view)?)));
+    let events = record.events.kept.iter().map(|event| Event {
+        time_unix_nano: event.at.0,
+        name: event.kind.as_str().to_owned(),
+        ..Event::default()
+    });
+    let failed = |_| Status { code: StatusCode::Error.into(), ..Status::default() };
     Span {
         trace_id: trace.0.to_vec(),
         span_id: span_id(trace, record.number).0.to_vec(),
@@ -53,7 +60,10 @@ fn span(settings: &SpanSettings, record: &FlowRecord) -> Span {
         start_time_unix_nano: record.start.0,
         end_time_unix_nano: record.end.0,
         attributes: values.map(|(key, value)| pair(key, any(&value))).collect(),
+        events: events.collect(),
+        dropped_events_count: record.events.dropped,
         links,
+        status: record.error.map(failed),
         ..Span::default()
     }
 }

@@ -1,8 +1,9 @@
 //! Arbitrary records and settings.
 
 use flowtable::{
-    Counters, Direction, EndReason, Endpoint, Events, Family, FirstPacket, FlowKey, FlowRecord, Initiator,
-    Nanos, PortId, TcpRecord, TcpState, protocol,
+    Counters, Direction, EndReason, Endpoint, Event, EventKind, Events, Family, FirstPacket, FlowKey,
+    FlowRecord, Initiator, Nanos, NetworkError, PortId, TcpCounts, TcpRecord, TcpState, Timing, Tunnel,
+    TunnelKind, protocol,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -10,15 +11,13 @@ use proptest::sample::select;
 use tapspan::span::{AttributeSelection, HostFacts, Interface, Resource, ResourceSources, SpanSettings};
 
 pub(crate) fn settings() -> impl Strategy<Value = SpanSettings> {
-    (any::<u64>(), any::<u16>(), proptest::collection::vec(interface(), 0..3), selection(), resource())
-        .prop_map(|(identity_seed, community_id_seed, interfaces, attributes, resource)| SpanSettings {
-            identity_seed,
-            community_id_seed,
-            interfaces,
-            attributes,
-            sampling_rate: None,
-            resource,
-        })
+    let seeds = (any::<u64>(), any::<u16>());
+    let interfaces = proptest::collection::vec(interface(), 0..3);
+    (seeds, interfaces, selection(), option::of(any::<u32>()), resource()).prop_map(
+        |((identity_seed, community_id_seed), interfaces, attributes, sampling_rate, resource)| {
+            SpanSettings { identity_seed, community_id_seed, interfaces, attributes, sampling_rate, resource }
+        },
+    )
 }
 
 pub(crate) fn record() -> impl Strategy<Value = FlowRecord> {
@@ -33,10 +32,11 @@ pub(crate) fn record() -> impl Strategy<Value = FlowRecord> {
         times,
         prop_oneof![Just(0), any::<u32>()],
         tcp(),
-        counters(),
-        counters(),
+        (counters(), counters()),
+        (option::of(select(&NetworkError::ALL[..])), option::of(tunnel()), events()),
     )
-        .prop_map(|(key, (forward, end_reason), initiator, first, times, number, tcp, out, back)| {
+        .prop_map(|(key, ends, initiator, first, times, number, tcp, (out, back), extras)| {
+            let ((forward, end_reason), (error, tunnel, events)) = (ends, extras);
             let flow_start = Nanos(times.0);
             let start = Nanos(times.0.saturating_add(times.1.into()));
             FlowRecord {
@@ -52,9 +52,9 @@ pub(crate) fn record() -> impl Strategy<Value = FlowRecord> {
                 tcp: (key.protocol == protocol::TCP).then_some(tcp),
                 to_destination: out,
                 to_source: back,
-                error: None,
-                tunnel: None,
-                events: Events::default(),
+                error,
+                tunnel: tunnel.map(Box::new),
+                events,
             }
         })
 }
@@ -102,11 +102,60 @@ fn first_packet() -> impl Strategy<Value = FirstPacket> {
 }
 
 fn tcp() -> impl Strategy<Value = TcpRecord> {
-    (select(&TcpState::ALL[..]), any::<u8>()).prop_map(|(state, flags)| TcpRecord {
-        state,
-        flags,
-        ..TcpRecord::default()
+    let timings = (timing(), timing(), timing(), timing());
+    (select(&TcpState::ALL[..]), any::<u8>(), timings, tcp_counts(), tcp_counts()).prop_map(
+        |(state, flags, (handshake_snd, handshake_cnd, svc, rndtrip), to_destination, to_source)| TcpRecord {
+            state,
+            flags,
+            handshake_snd,
+            handshake_cnd,
+            svc,
+            rndtrip,
+            to_destination,
+            to_source,
+        },
+    )
+}
+
+fn timing() -> impl Strategy<Value = Option<Timing>> {
+    let timing = (any::<u64>(), 0_u32..64, option::of(any::<u64>()));
+    option::of(timing).prop_map(|timing| {
+        let (bits, shift, jitter_ns) = timing?;
+        Some(Timing { latency_ns: bits >> shift, jitter_ns })
     })
+}
+
+fn tcp_counts() -> impl Strategy<Value = TcpCounts> {
+    let count = || prop_oneof![3 => 0_u64..200, 1 => any::<u64>()];
+    (count(), count(), count(), count()).prop_map(
+        |(retransmissions, out_of_order, duplicate_acks, zero_windows)| TcpCounts {
+            retransmissions,
+            out_of_order,
+            duplicate_acks,
+            zero_windows,
+        },
+    )
+}
+
+fn tunnel() -> impl Strategy<Value = Tunnel> {
+    let number = || option::of(any::<u32>());
+    let header = (any::<bool>(), prop_oneof![select(&[17_u8, 47, 50][..]), any::<u8>()]);
+    let numbers = (number(), number(), number(), number(), number());
+    (select(&TunnelKind::ALL[..]), header, endpoint(), endpoint(), numbers).prop_map(
+        |(kind, (is_v6, protocol), source, destination, numbers)| {
+            let (id, key, spi, sender_index, receiver_index) = numbers;
+            let family = if is_v6 { Family::V6 } else { Family::V4 };
+            Tunnel { kind, family, protocol, source, destination, id, key, spi, sender_index, receiver_index }
+        },
+    )
+}
+
+fn events() -> impl Strategy<Value = Events> {
+    let event =
+        (any::<u64>(), select(&EventKind::ALL[..])).prop_map(|(at, kind)| Event { at: Nanos(at), kind });
+    let kept =
+        prop_oneof![Just(Vec::new()).boxed(), proptest::collection::vec(event, 0..=Events::MAX).boxed()];
+    (kept, prop_oneof![Just(0), any::<u32>()]).prop_map(|(kept, dropped)| Events { kept, dropped })
 }
 
 fn counters() -> impl Strategy<Value = Counters> {
@@ -127,8 +176,12 @@ fn interface() -> impl Strategy<Value = Interface> {
 
 fn selection() -> impl Strategy<Value = AttributeSelection> {
     let keys = ["network.interface.name", "flow.ip.ttl", "flow.tcp.flags.tags", "flow.bytes.total"];
-    proptest::sample::subsequence(keys.to_vec(), 0..=keys.len()).prop_map(|left_out| {
+    let left_out = proptest::sample::subsequence(keys.to_vec(), 0..=keys.len());
+    (left_out, any::<bool>()).prop_map(|(left_out, with_tunnel)| {
         let mut selection = AttributeSelection::default();
+        if with_tunnel {
+            selection.include("tunnel.*").unwrap();
+        }
         for key in left_out {
             selection.exclude(key).unwrap();
         }

@@ -1,7 +1,9 @@
 //! OTLP/JSON, one request a line, as the Collector's file exporter writes it: ids in lowercase hexadecimal, 64-bit integers
 //! as strings, enums as numbers, names in camelCase. <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
 
-use super::{SCOPE_NAME, SCOPE_VERSION, SPAN_KIND_INTERNAL, span_name};
+use flowtable::Events;
+
+use super::{SCOPE_NAME, SCOPE_VERSION, SPAN_KIND_INTERNAL, STATUS_CODE_ERROR, span_name};
 use crate::span::ShortText;
 use crate::span::attributes::{RecordView, Value};
 use crate::span::identity::{SpanId, SpanIdentity, TraceId};
@@ -83,12 +85,38 @@ fn put_span(view: &RecordView<'_>, line: &mut Vec<u8>) {
     line.extend_from_slice(br#"","attributes":["#);
     put_attributes(view, line);
     line.push(b']');
+    put_events(&record.events, line);
     if let Some(previous) = identity.previous {
         line.extend_from_slice(br#","links":[{"#);
         put_ids(identity.trace, previous, line);
         line.extend_from_slice(b"}]");
     }
-    line.extend_from_slice(br#","status":{}}"#);
+    line.extend_from_slice(br#","status":{"#);
+    if record.error.is_some() {
+        line.extend_from_slice(br#""code":"#);
+        line.extend_from_slice(ShortText::decimal(STATUS_CODE_ERROR.into()).as_bytes());
+    }
+    line.extend_from_slice(b"}}");
+}
+
+fn put_events(events: &Events, line: &mut Vec<u8>) {
+    if !events.kept.is_empty() {
+        line.extend_from_slice(br#","events":["#);
+        let mut comma = Comma::default();
+        for event in &events.kept {
+            comma.put(line);
+            line.extend_from_slice(br#"{"timeUnixNano":""#);
+            line.extend_from_slice(ShortText::decimal(event.at.0).as_bytes());
+            line.extend_from_slice(br#"","name":""#);
+            line.extend_from_slice(event.kind.as_str().as_bytes());
+            line.extend_from_slice(br#""}"#);
+        }
+        line.push(b']');
+    }
+    if events.dropped > 0 {
+        line.extend_from_slice(br#","droppedEventsCount":"#);
+        line.extend_from_slice(ShortText::decimal(events.dropped.into()).as_bytes());
+    }
 }
 
 fn put_attributes(view: &RecordView<'_>, line: &mut Vec<u8>) {

@@ -1,8 +1,7 @@
 //! Records to bytes: each batch is one OTLP `ExportTraceServiceRequest`, or readable lines.
 //!
-//! Every span has kind INTERNAL, the record's window, and no parent; a flow's later records link to the one before.
-//! Status is left Unset and no events are written: when records carry failures and events, they are written between a
-//! span's attributes and its links (events), and after the links (status), in `protobuf.rs` and `json.rs`.
+//! Every span has kind INTERNAL, the record's window, and no parent; a flow's later records link to the one before. Status
+//! is Error without a message where the record has a failure, which `error.type` names, else Unset.
 
 mod json;
 mod protobuf;
@@ -21,6 +20,8 @@ use super::{RecordView, names};
 
 /// `SpanKind.SPAN_KIND_INTERNAL` of `trace.proto`.
 const SPAN_KIND_INTERNAL: u64 = 1;
+/// `StatusCode.STATUS_CODE_ERROR` of `trace.proto`.
+const STATUS_CODE_ERROR: u8 = 2;
 const SCOPE_NAME: &str = env!("CARGO_PKG_NAME");
 const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -3,11 +3,13 @@
 //! Nothing is built in between and nothing is allocated per span: the lengths of nested messages are computed from the
 //! values, and only the span's own length is filled in afterwards.
 
+use flowtable::{Event, Events};
+
 use super::wire::{
     field_len, fixed64_tag, len_tag, put_bytes, put_fixed64, put_header, put_message, put_varint, varint_len,
     varint_tag,
 };
-use super::{SCOPE_NAME, SCOPE_VERSION, SPAN_KIND_INTERNAL, span_name};
+use super::{SCOPE_NAME, SCOPE_VERSION, SPAN_KIND_INTERNAL, STATUS_CODE_ERROR, span_name};
 use crate::span::attributes::{Attribute, Getter, RecordView, TextList};
 use crate::span::identity::{SpanId, SpanIdentity, TraceId};
 use crate::span::resource::Resource;
@@ -28,7 +30,13 @@ const SPAN_KIND: u8 = varint_tag(6);
 const SPAN_START: u8 = fixed64_tag(7);
 const SPAN_END: u8 = fixed64_tag(8);
 const SPAN_ATTRIBUTES: u8 = len_tag(9);
+const SPAN_EVENTS: u8 = len_tag(11);
+const SPAN_DROPPED_EVENTS: u8 = varint_tag(12);
 const SPAN_LINKS: u8 = len_tag(13);
+const SPAN_STATUS: u8 = len_tag(15);
+const EVENT_TIME: u8 = fixed64_tag(1);
+const EVENT_NAME: u8 = len_tag(2);
+const STATUS_CODE: u8 = varint_tag(3);
 const LINK_TRACE_ID: u8 = len_tag(1);
 const LINK_SPAN_ID: u8 = len_tag(2);
 const KEY_VALUE_KEY: u8 = len_tag(1);
@@ -41,6 +49,12 @@ const ARRAY_VALUES: u8 = len_tag(1);
 /// A tag and the longest varint.
 const MAX_HEADER_LEN: usize = 1 + 10;
 const LINK_LEN: usize = field_len(16) + field_len(8);
+/// A fixed64 field with its tag.
+const FIXED64_LEN: usize = 1 + 8;
+/// `Span.status` of a span whose conversation failed.
+const ERROR_STATUS: [u8; 4] = [SPAN_STATUS, 2, STATUS_CODE, STATUS_CODE_ERROR];
+/// Numbers below are one octet as varints.
+const ONE_OCTET: u64 = 0x80;
 
 /// What all batches have in common, encoded once.
 #[derive(Debug)]
@@ -58,6 +72,8 @@ pub(super) struct ProtobufEncoder {
 struct Row {
     /// `KeyValue.key` with tag and length, and the tag of `KeyValue.value`.
     prefix: Vec<u8>,
+    /// The whole `KeyValue` of a number of one octet, with its tag and length, up to that octet: most numbers are small.
+    one_octet: Vec<u8>,
     getter: Getter,
 }
 
@@ -118,8 +134,12 @@ impl ProtobufEncoder {
         for row in &self.rows {
             row.put(view, buffer);
         }
+        put_events(&record.events, buffer);
         if let Some(previous) = identity.previous {
             put_link(identity.trace, previous, buffer);
+        }
+        if record.error.is_some() {
+            buffer.extend_from_slice(&ERROR_STATUS);
         }
     }
 }
@@ -129,7 +149,12 @@ impl Row {
         let mut prefix = Vec::new();
         put_bytes(&mut prefix, KEY_VALUE_KEY, attribute.key.as_bytes());
         prefix.push(KEY_VALUE_VALUE);
-        Row { prefix, getter: attribute.getter }
+        let mut row = Row { prefix, one_octet: Vec::new(), getter: attribute.getter };
+        let mut one_octet = Vec::new();
+        row.put_key(2, &mut one_octet);
+        one_octet.push(ANY_INT);
+        row.one_octet = one_octet;
+        row
     }
 
     /// Appends the attribute, if the record has it.
@@ -146,10 +171,7 @@ impl Row {
             }
             Getter::Long(get) => {
                 if let Some(number) = get(view) {
-                    let number = number.cast_unsigned();
-                    self.put_key(1 + varint_len(number), buffer);
-                    buffer.push(ANY_INT);
-                    put_varint(buffer, number);
+                    self.put_long(number.cast_unsigned(), buffer);
                 }
             }
             Getter::List(get) => {
@@ -158,6 +180,17 @@ impl Row {
                 }
             }
         }
+    }
+
+    #[inline]
+    fn put_long(&self, number: u64, buffer: &mut Vec<u8>) {
+        if number < ONE_OCTET {
+            buffer.extend_from_slice(&self.one_octet);
+        } else {
+            self.put_key(1 + varint_len(number), buffer);
+            buffer.push(ANY_INT);
+        }
+        put_varint(buffer, number);
     }
 
     fn put_list(&self, list: TextList<'_>, buffer: &mut Vec<u8>) {
@@ -177,6 +210,19 @@ impl Row {
         put_header(buffer, SPAN_ATTRIBUTES, key_value_len);
         buffer.extend_from_slice(&self.prefix);
         put_varint(buffer, value_len as u64);
+    }
+}
+
+fn put_events(events: &Events, buffer: &mut Vec<u8>) {
+    for Event { at, kind } in &events.kept {
+        let name = kind.as_str().as_bytes();
+        put_header(buffer, SPAN_EVENTS, FIXED64_LEN + field_len(name.len()));
+        put_fixed64(buffer, EVENT_TIME, at.0);
+        put_bytes(buffer, EVENT_NAME, name);
+    }
+    if events.dropped > 0 {
+        buffer.push(SPAN_DROPPED_EVENTS);
+        put_varint(buffer, events.dropped.into());
     }
 }
 

@@ -4,8 +4,9 @@
 //! 2024-09-24T04:27:00.000000Z +60.000s ipv4 tcp 10.1.1.5:54211 -> 10.1.2.10:80 10 pkts 1024 B / 8 pkts 4096 B established active_timeout SYN,PSH,ACK #0 eth0 1:LQU9…
 //! ```
 //! Start of the window in UTC and its length; the endpoints, source first, the arrow pointing away from the initiator; what
-//! went source to destination / back in the window; TCP state, or ICMP message; why the record was cut; TCP flags; the
-//! record's number; the interface; Community ID.
+//! went source to destination / back in the window; TCP state, or ICMP message; why the record was cut; TCP flags; where there
+//! are any, segments sent again (`retransmitted 3/0`), what the conversation failed at (`error connection_reset`) and the
+//! tunnel with its id (`in vxlan 42`); the record's number; the interface; Community ID.
 
 use std::fmt::{self, Display, Write};
 use std::net::IpAddr;
@@ -38,14 +39,16 @@ fn write_line(line: &mut String, view: &RecordView<'_>) -> fmt::Result {
     write!(line, "{family} {transport} ")?;
     write_endpoints(line, record)?;
     write!(line, " {} / {}", Amount(&record.to_destination), Amount(&record.to_source))?;
-    if let Some(tcp) = record.tcp {
+    if let Some(tcp) = &record.tcp {
         write!(line, " {}", tcp.state.as_str())?;
     }
     write_icmp(line, record)?;
     write!(line, " {}", record.end_reason.as_str())?;
-    if let Some(tcp) = record.tcp {
+    if let Some(tcp) = &record.tcp {
         write_flags(line, tcp.flags)?;
     }
+    write_troubles(line, record)?;
+    write_tunnel(line, record)?;
     write!(line, " #{}", record.number)?;
     if let Some(interface) = view.interface() {
         write!(line, " {}", interface.name)?;
@@ -97,6 +100,30 @@ fn write_flags(line: &mut String, flags: u8) -> fmt::Result {
         line.push_str(tag);
     }
     Ok(())
+}
+
+fn write_troubles(line: &mut String, record: &FlowRecord) -> fmt::Result {
+    if let Some(tcp) = &record.tcp {
+        let again = (tcp.to_destination.retransmissions, tcp.to_source.retransmissions);
+        if again != (0, 0) {
+            write!(line, " retransmitted {}/{}", again.0, again.1)?;
+        }
+    }
+    match record.error {
+        Some(error) => write!(line, " error {}", error.as_str()),
+        None => Ok(()),
+    }
+}
+
+fn write_tunnel(line: &mut String, record: &FlowRecord) -> fmt::Result {
+    let Some(tunnel) = &record.tunnel else {
+        return Ok(());
+    };
+    write!(line, " in {}", tunnel.kind.as_str())?;
+    match tunnel.id.or(tunnel.key) {
+        Some(id) => write!(line, " {id}"),
+        None => Ok(()),
+    }
 }
 
 /// Packets and octets of one direction's window.
