@@ -4,6 +4,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod export;
+pub mod filter;
 pub mod http;
 pub mod span;
 pub mod stitch;
