@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use flowtable::{EndReason, TunnelKind};
 use tapspan::config::{
-    BatchSize, ByteCount, ConfigError, DestinationConfig, Given, Lcores, Listen, Loaded, LogFormat, Origin,
-    Override, PortConfig, Seed, Settings, load,
+    BatchSize, ByteCount, ConfigError, Dedup, DestinationConfig, Encapsulation, EventLevel, Given, Lcores,
+    Listen, Loaded, LogFormat, Origin, Override, PortConfig, Seed, Settings, Transport, load,
 };
 
 const EXAMPLE: &str = include_str!("../../tapspan.example.toml");
@@ -129,6 +130,57 @@ fn every_kind_of_value_is_read_from_the_environment() {
 }
 
 #[test]
+fn flows_tunnels_filters_and_spans_are_set_by_variables() {
+    let settings = from_environment(&[
+        ("TAPSPAN_FLOW_KEY_TUNNEL", "false"),
+        ("TAPSPAN_FLOW_DETAILS", "64k"),
+        ("TAPSPAN_FLOW_DEDUP", "500us,1024"),
+        ("TAPSPAN_FLOW_OWN_TRAFFIC", "true"),
+        ("TAPSPAN_SPAN_EVENTS", "all"),
+        ("TAPSPAN_SPAN_INCLUDE", "tunnel.*"),
+        ("TAPSPAN_SPAN_EXCLUDE", "flow.ip.ttl,tunnel.network.*"),
+        ("TAPSPAN_TUNNEL_OFF", "gre,mpls"),
+        ("TAPSPAN_TUNNEL_VXLAN_PORTS", "4789,8472"),
+        ("TAPSPAN_FILTER_CAPTURE", "tcp port 443, or so"),
+        ("TAPSPAN_FILTER_SAMPLE", "1k"),
+        ("TAPSPAN_FILTER_RECORD_ADDRESSES", "10.0.0.0/8,2001:db8::1"),
+        ("TAPSPAN_FILTER_RECORD_EXCLUDE_PORTS", "22, 53"),
+        ("TAPSPAN_FILTER_RECORD_TRANSPORTS", "tcp,47"),
+        ("TAPSPAN_FILTER_RECORD_END_REASONS", "idle_timeout"),
+        ("TAPSPAN_FILTER_RECORD_MIN_BYTES", "1M"),
+    ])
+    .unwrap()
+    .settings;
+    assert!(!settings.flow.key_tunnel && settings.flow.own_traffic);
+    assert_eq!(settings.flow.details(), 64_000);
+    assert_eq!(settings.flow.dedup, Dedup::Within { window: Duration::from_micros(500), packets: 1024 });
+    assert_eq!(settings.span.events, EventLevel::All);
+    let keys: Vec<_> = settings.span.selection().unwrap().iter().map(|row| row.key).collect();
+    assert!(keys.contains(&"tunnel.id") && !keys.contains(&"tunnel.network.type"));
+    assert!(!keys.contains(&"flow.ip.ttl") && keys.contains(&"flow.ip.dscp.id"));
+    assert_eq!(settings.tunnel.off, [Encapsulation::Tunnel(TunnelKind::Gre), Encapsulation::Mpls]);
+    assert_eq!(settings.tunnel.vxlan_ports, [4789, 8472]);
+    assert_eq!(settings.filter.capture, "tcp port 443, or so");
+    assert_eq!(settings.filter.sampling_rate(), Some(1_000));
+    let record = settings.filter.record;
+    assert_eq!(
+        record.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["10.0.0.0/8", "2001:db8::1/128"]
+    );
+    assert_eq!((record.ports.len(), &record.exclude_ports[..]), (0, &[22, 53][..]));
+    assert_eq!(record.transports, [Transport(6), Transport(47)]);
+    assert_eq!((record.end_reasons, record.min_bytes), (vec![EndReason::IdleTimeout], 1_000_000));
+}
+
+#[test]
+fn details_are_a_quarter_of_the_capacity_unless_set() {
+    let details = |text: &str| parse(text).unwrap().flow.details();
+    assert_eq!(details("[flow]\ncapacity = 1000"), 250);
+    assert_eq!(details("[flow]\ncapacity = 1000\ndetails = \"auto\""), 250);
+    assert_eq!(details("[flow]\ncapacity = 1000\ndetails = 0"), 0);
+}
+
+#[test]
 fn rust_log_is_honoured_and_the_own_variable_goes_over_it() {
     let level = |pairs: &[(&str, &str)]| from_environment(pairs).unwrap().settings.log.level;
     assert_eq!(level(&[("RUST_LOG", "debug")]), "debug");
@@ -215,6 +267,43 @@ fn each_kind_of_bad_value_is_one_line_with_place_key_value_and_what_would_be_rig
         ("[flow]\nservice_ports = [0]", "probe.toml:2: flow.service_ports = [0]", "expected 1 to 65535"),
         ("[flow]\nsweep_interval = \"1ms\"", "probe.toml:2: flow.sweep_interval", "\"10ms\" to \"10s\""),
         ("[flow.idle_timeout]\nudp = \"0s\"", "probe.toml:2: flow.idle_timeout.udp", "\"1ms\" to \"24h\""),
+        ("[flow]\nservice_ports = [65536]", "probe.toml:2: flow.service_ports", "65536: expected 1 to 65535"),
+        ("[flow]\ndetails = \"some\"", "probe.toml:2: flow.details = \"some\"", "or \"1M\""),
+        (
+            "[flow]\ndetails = 4294967295",
+            "probe.toml:2: flow.details = 4294967295",
+            "expected 0 to 2147483648",
+        ),
+        ("[flow]\ndedup = \"500us\"", "probe.toml:2: flow.dedup = \"500us\"", "such as \"500us,1024\""),
+        ("[flow]\ndedup = \"1m,9\"", "probe.toml:2: flow.dedup = \"1m,9\"", "expected \"1us\" to \"10s\""),
+        ("[span]\nevents = \"some\"", "probe.toml:2: span.events", "expected one of `off`, `state`, `all`"),
+        (
+            "[span]\ninclude = [\"tunel.id\"]",
+            "probe.toml:2: span.include = \"tunel.id\"",
+            "did you mean tunnel.id?",
+        ),
+        (
+            "[span]\nexclude = [\"source.*\"]",
+            "probe.toml:2: span.exclude = \"source.*\"",
+            "cannot be left out",
+        ),
+        ("[tunnel]\noff = [\"vlan\"]", "probe.toml:2: tunnel.off", "esp, mpls or pppoe"),
+        ("[tunnel]\ngtp_ports = []", "probe.toml:2: tunnel.gtp_ports = []", "expected 1 to 4 ports"),
+        ("[tunnel]\ngtp_ports = [1, 2, 3, 4, 5]", "probe.toml:2: tunnel.gtp_ports", "expected 1 to 4 ports"),
+        ("[tunnel]\ngtp_ports = [0]", "probe.toml:2: tunnel.gtp_ports = [0]", "0: expected 1 to 65535"),
+        ("[filter]\nsample = 0", "probe.toml:2: filter.sample = 0", "expected 1 to 4294967295"),
+        (
+            "[filter.record]\naddresses = [\"host\"]",
+            "probe.toml:2: filter.record.addresses",
+            "or 2001:db8::/32",
+        ),
+        ("[filter.record]\ntransports = [\"tpc\"]", "probe.toml:2: filter.record.transports", "up to 255"),
+        (
+            "[filter.record]\nend_reasons = [\"idle\"]",
+            "probe.toml:2: filter.record.end_reasons",
+            "lack_of_resources",
+        ),
+        ("[filter.record]\nmin_packets = -1", "probe.toml:2: filter.record.min_packets = -1", "from 0 up"),
         ("[worker]\nburst = 65", "probe.toml:2: worker.burst = 65", "expected 1 to 64"),
         ("[worker]\nlcores = \"3-1\"", "probe.toml:2: worker.lcores = \"3-1\"", "none above 1023"),
         ("[[port]]\nname = \"a\"", "probe.toml:1: port[0]", "missing field `device`"),
@@ -293,6 +382,10 @@ fn settings_that_contradict_each_other_are_refused_once_all_are_known() {
             "export.batch_size = 20",
         ),
         (&[("TAPSPAN_EXPORT", "stdout stdout")], "export.destination[1].url = \"stdout\""),
+        (
+            &[("TAPSPAN_TUNNEL_VXLAN_PORTS", "6081"), ("TAPSPAN_FLOW_CAPACITY", "5")],
+            "tunnel.geneve_ports = [6081]",
+        ),
         (&[("TAPSPAN_PORTS", "net_null0 net_null0,name=b")], "port[1].device = \"net_null0\""),
         (&[("TAPSPAN_PORTS", "net_null0,name=a net_null1,name=a")], "port[1].name = \"a\""),
     ] {

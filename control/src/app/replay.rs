@@ -39,7 +39,12 @@ pub(super) fn parse_options(settings: &Settings) -> ParseOptions {
         config::ByteCount::Ip => ByteCount::Ip,
         config::ByteCount::Frame => ByteCount::Frame,
     };
-    ParseOptions { key_vlan: settings.flow.key_vlan, count, ..ParseOptions::default() }
+    ParseOptions {
+        key_vlan: settings.flow.key_vlan,
+        key_tunnel: settings.flow.key_tunnel,
+        count,
+        tunnels: settings.tunnel.options(),
+    }
 }
 
 /// Sizes a table as the settings say.
@@ -48,7 +53,8 @@ pub(super) fn table_config(settings: &Settings, seed: u64) -> TableConfig {
         capacity: settings.flow.capacity,
         seed,
         service_ports: settings.flow.service_ports.clone(),
-        ..TableConfig::default()
+        details: settings.flow.details(),
+        events: settings.span.events.detail(),
     }
 }
 

@@ -34,8 +34,9 @@ pub(super) fn span_settings(
         identity_seed: seed,
         community_id_seed: settings.flow.community_id_seed,
         interfaces,
+        attributes: settings.span.selection().expect("checked when the settings were read"),
+        sampling_rate: settings.filter.sampling_rate(),
         resource,
-        ..SpanSettings::default()
     })
 }
 

@@ -9,7 +9,9 @@ use serde::de::{Deserializer, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
+use super::dedup::Dedup;
 use super::error::Fault;
+use super::list;
 use super::range::within;
 use super::units::{self, parse_count};
 
@@ -27,6 +29,10 @@ pub struct FlowConfig {
     /// Flows in the table of each worker, 1 to 2^31. The memory is taken at start.
     #[serde(deserialize_with = "units::count")]
     pub capacity: u32,
+    /// Flows of each worker that can have details at a time: a tunnel, lost segments, many events. `None` is a quarter of
+    /// the capacity.
+    #[serde(serialize_with = "auto_or_number", deserialize_with = "units::auto_or_count")]
+    pub details: Option<u32>,
     /// A live flow gets a record at least this often.
     #[serde(with = "units::duration")]
     pub active_timeout: Duration,
@@ -40,9 +46,16 @@ pub struct FlowConfig {
     pub sweep_interval: Duration,
     /// Whether the same 5-tuple in two VLANs is two flows.
     pub key_vlan: bool,
+    /// Whether the same 5-tuple in two tunnels is two flows.
+    pub key_tunnel: bool,
+    /// Whether a packet that comes twice counts once.
+    pub dedup: Dedup,
+    /// Whether the probe's own export opens flows.
+    pub own_traffic: bool,
     /// What is counted as bytes.
     pub bytes: ByteCount,
     /// Ports from 1024 up that are services: they decide `flow.initiator` as those below 1024 do.
+    #[serde(with = "list::ports")]
     pub service_ports: Vec<u16>,
     /// Goes into the trace ids and the placement in the table.
     pub seed: Seed,
@@ -77,11 +90,15 @@ impl Default for FlowConfig {
         let timeouts = Timeouts::default();
         FlowConfig {
             capacity: 1_000_000,
+            details: None,
             active_timeout: Duration::from_nanos(timeouts.active_ns),
             idle_timeout: IdleTimeouts::default(),
             close_linger: Duration::from_nanos(timeouts.close_linger_ns),
             sweep_interval: Duration::from_millis(500),
             key_vlan: true,
+            key_tunnel: true,
+            dedup: Dedup::Off,
+            own_traffic: false,
             bytes: ByteCount::Ip,
             service_ports: Vec::new(),
             seed: Seed::Auto,
@@ -117,19 +134,25 @@ impl FlowConfig {
         }
     }
 
+    /// Flows of each worker that can have details at a time.
+    pub fn details(&self) -> u32 {
+        self.details.unwrap_or(self.capacity / 4)
+    }
+
     pub(super) fn check(&self) -> Result<(), Fault> {
         within("flow.capacity", u64::from(self.capacity), 1..=1 << 31)?;
         check_timeouts("flow.", &self.timeouts())?;
         let interval = Duration::from_millis(10)..=Duration::from_secs(10);
         within("flow.sweep_interval", self.sweep_interval, interval)?;
-        if self.service_ports.contains(&0) {
-            return Err(Fault::new(
-                "flow.service_ports",
-                format!("{:?}", self.service_ports),
-                "expected 1 to 65535",
-            ));
-        }
-        Ok(())
+        within("flow.details", u64::from(self.details()), 0..=1 << 31)?;
+        self.dedup.check()
+    }
+}
+
+fn auto_or_number<S: Serializer>(number: &Option<u32>, serializer: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) => serializer.serialize_u32(*number),
+        None => serializer.serialize_str("auto"),
     }
 }
 

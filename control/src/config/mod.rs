@@ -4,17 +4,22 @@
 //! the section's `check`, and its line in `tapspan.example.toml`; its environment variable and `--set` come by
 //! themselves. Never reads the environment itself: the caller hands it in.
 
+mod dedup;
 mod error;
 mod export;
 mod file;
+mod filter;
 mod flow;
 mod keys;
 mod layer;
+mod list;
 mod listen;
 mod log;
 mod port;
 mod range;
 mod resource;
+mod span;
+mod tunnel;
 pub mod units;
 mod worker;
 
@@ -22,14 +27,19 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use dedup::Dedup;
 pub use error::{ConfigError, Fault, Origin};
 pub use export::{BatchSize, Compression, DestinationConfig, ExportConfig, URL_FORMS};
+pub use filter::{FilterConfig, RecordFilterConfig};
 pub use flow::{ByteCount, FlowConfig, IdleTimeouts, REPLAY_SEED, Seed, check_timeouts};
 pub use layer::{Given, Override};
+pub use list::Transport;
 pub use listen::{DEFAULT_LISTEN, HttpConfig, Listen};
 pub use log::{LogConfig, LogFormat};
 pub use port::PortConfig;
 pub use resource::ResourceConfig;
+pub use span::{EventLevel, SpanConfig};
+pub use tunnel::{Encapsulation, TunnelConfig};
 pub use worker::{DpdkConfig, Lcores, WorkerConfig};
 
 /// Everything that can be set.
@@ -44,6 +54,12 @@ pub struct Settings {
     pub dpdk: DpdkConfig,
     /// The flow tables and their records.
     pub flow: FlowConfig,
+    /// Which encapsulations are entered.
+    pub tunnel: TunnelConfig,
+    /// Which packets are looked at, and which records are exported.
+    pub filter: FilterConfig,
+    /// What spans carry.
+    pub span: SpanConfig,
     /// Where spans go.
     pub export: ExportConfig,
     /// The control endpoint.
@@ -101,6 +117,9 @@ impl Settings {
         self.port.iter().enumerate().try_for_each(|(index, port)| port.check(index))?;
         self.worker.check()?;
         self.flow.check()?;
+        self.tunnel.check()?;
+        self.filter.check()?;
+        self.span.check()?;
         self.export.check()?;
         self.log.check()?;
         self.resource.check()
@@ -109,6 +128,7 @@ impl Settings {
     /// Checks what depends on several settings, once all of them are known.
     fn check_together(&self) -> Result<(), Fault> {
         port::check_together(&self.port)?;
+        self.tunnel.check_together()?;
         self.export.check_together()
     }
 }
