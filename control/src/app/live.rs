@@ -226,7 +226,7 @@ impl Live {
         let spans = spans::span_settings(settings, interfaces(&ports), &devices.join(" "), seed)?;
         let mut notes = notes(&ports, cores);
         let exporter = spans::start_exporter(destinations, spans)?;
-        let mut outlet = Outlet::new(exporter.handle(), WhenFull::Drop);
+        let mut outlet = Outlet::new(exporter.handle(), settings.filter.records(), WhenFull::Drop);
         let books = outlet.books();
         let Lanes { ready, views, sweepers, table_bytes } = lanes(settings, seed, cores, &mut ports)?;
         if needs_stitching(&ports, cores) {

@@ -7,6 +7,7 @@ use dataplane::clock::Stopwatch;
 use flowtable::{FlowRecord, Nanos, RecordSink};
 
 use crate::export::{DestinationLedger, ExportHandle};
+use crate::filter::{RecordFilter, Verdict};
 use crate::stitch::Stitcher;
 
 /// Records handed over together.
@@ -26,35 +27,54 @@ pub(super) enum WhenFull {
     WaitWithin(Stopwatch, std::time::Duration),
 }
 
+/// Records cut, and those of them that no destination was offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RecordTally {
+    /// All.
+    pub(super) cut: u64,
+    /// Left out by a condition.
+    pub(super) filtered: u64,
+    /// Left out with their flow.
+    pub(super) sampled_out: u64,
+}
+
 /// The books of cut records, read and written as one with those of the exporter.
 #[derive(Clone)]
 pub(super) struct RecordBooks {
-    cut: Arc<Mutex<u64>>,
+    tally: Arc<Mutex<RecordTally>>,
     export: ExportHandle,
 }
 
 impl RecordBooks {
     /// Records cut so far, and what became of them at each destination, of one moment.
-    pub(super) fn read(&self) -> (u64, Vec<DestinationLedger>) {
-        let cut = self.lock();
-        (*cut, self.export.ledger())
+    pub(super) fn read(&self) -> (RecordTally, Vec<DestinationLedger>) {
+        let tally = self.lock();
+        (*tally, self.export.ledger())
     }
 
-    fn lock(&self) -> MutexGuard<'_, u64> {
-        self.cut.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, RecordTally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What cut records pass on their way out: joined into conversations where that is needed, then gathered and offered.
+/// What cut records pass on their way out: joined into conversations where that is needed, then filtered, gathered and
+/// offered.
 pub(super) struct Outlet {
     stitcher: Option<Stitcher>,
     gate: Gate,
 }
 
 impl Outlet {
-    pub(super) fn new(export: ExportHandle, when_full: WhenFull) -> Outlet {
-        let books = RecordBooks { cut: Arc::default(), export };
-        Outlet { stitcher: None, gate: Gate { books, chunk: Vec::with_capacity(CHUNK_RECORDS), when_full } }
+    pub(super) fn new(export: ExportHandle, filter: RecordFilter, when_full: WhenFull) -> Outlet {
+        let books = RecordBooks { tally: Arc::default(), export };
+        let gate = Gate {
+            books,
+            filter,
+            chunk: Vec::with_capacity(CHUNK_RECORDS),
+            unbooked: RecordTally::default(),
+            when_full,
+        };
+        Outlet { stitcher: None, gate }
     }
 
     /// Joins the halves of conversations that land on different workers.
@@ -120,22 +140,32 @@ impl RecordSink for WorkerOutlet<'_> {
     }
 }
 
-/// Gathers records and offers them to the exporter.
+/// Gathers the records that are to be exported and offers them to the exporter.
 struct Gate {
     books: RecordBooks,
+    filter: RecordFilter,
     chunk: Vec<FlowRecord>,
+    /// What has come since the last hand-over, with those in the chunk.
+    unbooked: RecordTally,
     when_full: WhenFull,
 }
 
 impl Gate {
-    /// Hands over what was gathered.
+    /// Hands over what was gathered. Records are booked here and not one by one, so that a reader of the books sees them
+    /// as cut and at the destinations at once.
     fn flush(&mut self) {
+        let come = std::mem::take(&mut self.unbooked);
+        if come.cut == 0 {
+            return;
+        }
+        let mut tally = self.books.lock();
+        tally.cut += come.cut;
+        tally.filtered += come.filtered;
+        tally.sampled_out += come.sampled_out;
         if self.chunk.is_empty() {
             return;
         }
         let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_RECORDS));
-        let mut cut = self.books.lock();
-        *cut += chunk.len() as u64;
         match self.when_full {
             #[cfg(feature = "dpdk")]
             WhenFull::Drop => self.books.export.offer(chunk),
@@ -151,7 +181,12 @@ impl Gate {
 
 impl RecordSink for Gate {
     fn record(&mut self, record: FlowRecord) {
-        self.chunk.push(record);
+        self.unbooked.cut += 1;
+        match self.filter.verdict(&record) {
+            Verdict::Export => self.chunk.push(record),
+            Verdict::Filtered => self.unbooked.filtered += 1,
+            Verdict::SampledOut => self.unbooked.sampled_out += 1,
+        }
         if self.chunk.len() == CHUNK_RECORDS {
             self.flush();
         }

@@ -135,7 +135,7 @@ impl Replay {
             intake: Intake::new(&options, seed),
             counters,
             figures,
-            outlet: Outlet::new(exporter.handle(), WhenFull::Wait),
+            outlet: Outlet::new(exporter.handle(), settings.filter.records(), WhenFull::Wait),
             timeouts: settings.flow.timeouts(),
             interval_ns: duration_ns(settings.flow.sweep_interval).max(1),
             now: Nanos(0),
@@ -245,7 +245,7 @@ impl Done {
             "{} packets, {} flows, {} records, {spans} spans delivered in {seconds:.3} s, {:.0} packets/s\n{}",
             figures.packets,
             self.table.opened,
-            self.books.read().0,
+            self.books.read().0.cut,
             figures.packets as f64 / seconds,
             self.ledger()
         )

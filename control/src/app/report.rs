@@ -3,6 +3,7 @@
 use dataplane::ledger::WorkerFigures;
 use dataplane::reason::{Anomaly, Reason};
 
+use super::outlet::RecordTally;
 use crate::export;
 use crate::http::model::{DestinationLedger, Dropped, Ledger, NicLedger, NotInFlows, RecordLedger};
 
@@ -10,7 +11,7 @@ use crate::http::model::{DestinationLedger, Dropped, Ledger, NicLedger, NotInFlo
 pub(super) fn ledger(
     figures: &WorkerFigures,
     nic: NicLedger,
-    (cut, destinations): (u64, Vec<export::DestinationLedger>),
+    (tally, destinations): (RecordTally, Vec<export::DestinationLedger>),
 ) -> Ledger {
     let reason = |reason: &Reason| NotInFlows {
         layer: reason.layer().into(),
@@ -22,7 +23,12 @@ pub(super) fn ledger(
         reason: anomaly.reason().into(),
         packets: figures.anomalies[anomaly.index()],
     };
-    let records = RecordLedger { cut, destinations: destinations.into_iter().map(destination).collect() };
+    let records = RecordLedger {
+        cut: tally.cut,
+        filtered: tally.filtered,
+        sampled_out: tally.sampled_out,
+        destinations: destinations.into_iter().map(destination).collect(),
+    };
     let waiting = NotInFlows::fragments_waiting(figures.held);
     let not_in_flows = Reason::ALL.iter().map(reason).chain([waiting]).collect();
     let anomalies = Anomaly::ALL.iter().map(anomaly).collect();

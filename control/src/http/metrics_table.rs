@@ -259,6 +259,18 @@ pub const METRICS: &[Metric] = &[
     counter("tapspan_sweep_cut", MetricUnit::Records, "Records cut.", |f, s| {
         s.count([], f.ledger.records.cut);
     }),
+    counter(
+        "tapspan_sweep_filtered",
+        MetricUnit::Records,
+        "Records left out because a condition of the record filter does not hold.",
+        |f, s| s.count([], f.ledger.records.filtered),
+    ),
+    counter(
+        "tapspan_sweep_sampled_out",
+        MetricUnit::Records,
+        "Records left out because their flow is not in the sample.",
+        |f, s| s.count([], f.ledger.records.sampled_out),
+    ),
     counter("tapspan_export_delivered", MetricUnit::Spans, "Spans the destination acknowledged.", |f, s| {
         destinations(f, s, |books, s| s.count([("destination", &books.destination)], books.delivered));
     }),

@@ -122,7 +122,7 @@ impl ControlPlane for FixedPlane {
             last_error: None,
         };
         let nic = NicLedger { missed: 5, errors: 0, no_buffer: 0 };
-        let records = RecordLedger { cut: 7, destinations: vec![destination] };
+        let records = RecordLedger { cut: 10, filtered: 1, sampled_out: 2, destinations: vec![destination] };
         Ledger::new(1000, 990, vec![truncated], vec![], nic, records)
     }
 

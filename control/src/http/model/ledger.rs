@@ -21,7 +21,8 @@ pub struct Ledger {
     pub nic: NicLedger,
     /// Records, and the spans made from them.
     pub records: RecordLedger,
-    /// Whether `rx_packets` is `in_flows` and all of `not_in_flows`, and every record is accounted for at every destination.
+    /// Whether `rx_packets` is `in_flows` and all of `not_in_flows`, and every record is accounted for: left out by the
+    /// filter or the sample, or at every destination.
     pub balanced: bool,
 }
 
@@ -64,7 +65,11 @@ pub struct NicLedger {
 pub struct RecordLedger {
     /// Records cut.
     pub cut: u64,
-    /// The same for each destination; every record goes to all of them.
+    /// Of these, left out because a condition of the record filter does not hold.
+    pub filtered: u64,
+    /// Of these, left out because their flow is not in the sample.
+    pub sampled_out: u64,
+    /// The others for each destination; every record goes to all of them.
     pub destinations: Vec<DestinationLedger>,
 }
 
@@ -132,9 +137,10 @@ impl Ledger {
 }
 
 impl RecordLedger {
-    /// Whether every destination was handed every record cut, and knows where each is.
+    /// Whether every destination was handed every record that was not left out, and knows where each is.
     pub fn is_balanced(&self) -> bool {
-        self.destinations.iter().all(|books| books.records == self.cut && books.is_balanced())
+        let left_out = self.filtered + self.sampled_out;
+        self.destinations.iter().all(|books| left_out + books.records == self.cut && books.is_balanced())
     }
 }
 
@@ -167,6 +173,13 @@ impl fmt::Display for Ledger {
         }
         line(f, 0, "missed by the ports", self.nic.missed)?;
         line(f, 0, "records cut", self.records.cut)?;
+        for (what, records) in
+            [("filtered", self.records.filtered), ("sampled out", self.records.sampled_out)]
+        {
+            if records > 0 {
+                line(f, 2, what, records)?;
+            }
+        }
         for books in &self.records.destinations {
             writeln!(f, "  to {}", books.destination)?;
             line(f, 4, "delivered", books.delivered)?;
@@ -193,7 +206,7 @@ mod tests {
             dropped,
             last_error: None,
         };
-        RecordLedger { cut, destinations: vec![destination] }
+        RecordLedger { cut, filtered: 2, sampled_out: 3, destinations: vec![destination] }
     }
 
     fn arp(packets: u64) -> NotInFlows {
@@ -203,9 +216,9 @@ mod tests {
     #[test]
     fn a_ledger_balances_only_when_packets_and_records_add_up() {
         let nic = NicLedger::default();
-        assert!(Ledger::new(5, 3, vec![arp(2), arp(0)], vec![], nic, books(10)).balanced);
-        assert!(!Ledger::new(5, 3, vec![arp(1)], vec![], nic, books(10)).balanced);
-        assert!(!Ledger::new(5, 3, vec![arp(2)], vec![], nic, books(11)).balanced);
+        assert!(Ledger::new(5, 3, vec![arp(2), arp(0)], vec![], nic, books(15)).balanced);
+        assert!(!Ledger::new(5, 3, vec![arp(1)], vec![], nic, books(15)).balanced);
+        assert!(!Ledger::new(5, 3, vec![arp(2)], vec![], nic, books(16)).balanced);
     }
 
     #[test]
@@ -219,8 +232,15 @@ mod tests {
 
     #[test]
     fn the_printed_ledger_names_each_row_and_the_verdict() {
-        let text = Ledger::new(5, 3, vec![arp(2)], vec![], NicLedger::default(), books(10)).to_string();
-        for row in ["ethernet not_ip", "to stdout", "dropped: queue_full", "ledger balanced"] {
+        let text = Ledger::new(5, 3, vec![arp(2)], vec![], NicLedger::default(), books(15)).to_string();
+        for row in [
+            "ethernet not_ip",
+            "to stdout",
+            "dropped: queue_full",
+            "filtered",
+            "sampled out",
+            "ledger balanced",
+        ] {
             assert!(text.contains(row), "{text}");
         }
     }
