@@ -134,7 +134,7 @@ pub(super) struct WorkerOutlet<'a> {
 impl RecordSink for WorkerOutlet<'_> {
     fn record(&mut self, record: FlowRecord) {
         match &mut self.outlet.stitcher {
-            Some(stitcher) => stitcher.offer(self.worker, &record, self.now, &mut self.outlet.gate),
+            Some(stitcher) => stitcher.offer(self.worker, record, self.now, &mut self.outlet.gate),
             None => self.outlet.gate.record(record),
         }
     }

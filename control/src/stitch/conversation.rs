@@ -2,9 +2,10 @@
 
 use flowtable::{
     Counters, Direction, EndReason, Events, FirstPacket, FlowKey, FlowRecord, Initiator, Nanos, TcpRecord,
-    tcp_flag,
+    TcpState, tcp_flag,
 };
 
+use super::details::{Counts, Failure, KnownTunnel, Timings, add_events};
 use super::orientation::Claim;
 use super::tcp_view::TcpView;
 
@@ -56,10 +57,12 @@ struct Sum {
 }
 
 /// What was offered since the last record.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Window {
     /// By canonical direction.
     sums: [Sum; 2],
+    tcp_counts: Counts,
+    events: Events,
     tcp_flags: u8,
     /// A half was made to report.
     forced: bool,
@@ -79,12 +82,15 @@ pub(super) struct Conversation {
     last_seen: Nanos,
     /// Where the last record ended.
     reported_to: Nanos,
-    /// Records cut; with the first one everything below is fixed but for `tcp`.
+    tcp: Option<TcpView>,
+    timings: Timings,
+    failure: Failure,
+    /// Records cut; with the first one everything below is fixed.
     number: u32,
     flow_start: Nanos,
     first: FirstPacket,
     claim: Claim,
-    tcp: Option<TcpView>,
+    tunnel: KnownTunnel,
 }
 
 impl Conversation {
@@ -97,11 +103,14 @@ impl Conversation {
             totals: [Sum::default(); 2],
             last_seen: beginning(record),
             reported_to: beginning(record),
+            tcp: None,
+            timings: Timings::default(),
+            failure: Failure::default(),
             number: 0,
             flow_start: beginning(record),
             first: record.first,
             claim: Claim::of(record),
-            tcp: None,
+            tunnel: KnownTunnel::default(),
         }
     }
 
@@ -125,14 +134,14 @@ impl Conversation {
     }
 
     /// Adds `record` to the window.
-    pub(super) fn absorb(&mut self, worker: u16, record: &FlowRecord) {
-        self.note_half(worker, record);
+    pub(super) fn absorb(&mut self, worker: u16, record: FlowRecord) {
+        self.note_half(worker, &record);
         if self.number == 0 {
-            if beginning(record) < self.flow_start {
-                self.flow_start = beginning(record);
+            if beginning(&record) < self.flow_start {
+                self.flow_start = beginning(&record);
                 self.first = record.first;
             }
-            self.claim = self.claim.or_better(Claim::of(record));
+            self.claim = self.claim.or_better(Claim::of(&record));
         }
         self.last_seen = self.last_seen.max(record.end);
         if !self.has_window() {
@@ -146,10 +155,27 @@ impl Conversation {
         }
         self.window.joined |= self.window.worker != worker;
         self.window.forced |= record.end_reason == EndReason::ForcedEnd;
-        if let Some(tcp) = record.tcp {
-            self.window.tcp_flags |= tcp.flags;
-            let initiator = initiator_direction(record.forward, record.initiator);
-            self.tcp.get_or_insert_default().add(TcpView::of(tcp.state, initiator));
+        if let Some(tcp) = &record.tcp {
+            self.absorb_tcp(worker, &record, tcp);
+        }
+        self.failure.learn(record.error);
+        add_events(&mut self.window.events, record.events);
+        self.tunnel.learn(record.tunnel, record.flow_start, record.forward, self.number == 0);
+    }
+
+    fn absorb_tcp(&mut self, worker: u16, record: &FlowRecord, tcp: &TcpRecord) {
+        let initiator = initiator_direction(record.forward, record.initiator);
+        self.tcp.get_or_insert_default().add(TcpView::of(tcp.state, initiator));
+        self.timings.learn(worker, tcp);
+        self.window.tcp_flags |= tcp.flags;
+        for (way, counters, counts) in [
+            (record.forward, &record.to_destination, &tcp.to_destination),
+            (record.forward.flipped(), &record.to_source, &tcp.to_source),
+        ] {
+            self.window.tcp_counts.add(way, counts);
+            if counters.packets_delta > 0 {
+                self.failure.note_flags(way, tcp.flags);
+            }
         }
     }
 
@@ -205,7 +231,8 @@ impl Conversation {
                 bytes_total: total.bytes,
             }
         };
-        let state = |view: TcpView| view.state(initiator_direction(forward, initiator), silent);
+        let sends = initiator_direction(forward, initiator);
+        let answered = self.totals[sends.flipped() as usize].packets > 0;
         let record = FlowRecord {
             key: self.key,
             forward,
@@ -216,20 +243,29 @@ impl Conversation {
             end: self.last_seen,
             number: self.number,
             end_reason: self.end_reason(window.forced, if_living),
-            tcp: self.tcp.map(|view| TcpRecord {
-                state: state(view),
-                flags: window.tcp_flags,
-                ..TcpRecord::default()
-            }),
+            tcp: self.tcp.map(|view| self.tcp_record(view.state(sends, silent), &window)),
             to_destination: counters(forward),
             to_source: counters(forward.flipped()),
-            error: None,
-            tunnel: None,
-            events: Events::default(),
+            error: self.failure.error(sends, answered),
+            tunnel: self.tunnel.tell(forward),
+            events: window.events,
         };
         self.number += 1;
         self.reported_to = self.last_seen;
         record
+    }
+
+    fn tcp_record(&self, state: TcpState, window: &Window) -> TcpRecord {
+        let forward = self.claim.forward;
+        let mut tcp = TcpRecord {
+            state,
+            flags: window.tcp_flags,
+            to_destination: window.tcp_counts.of(forward),
+            to_source: window.tcp_counts.of(forward.flipped()),
+            ..TcpRecord::default()
+        };
+        self.timings.tell(&mut tcp);
+        tcp
     }
 
     fn end_reason(&self, forced: bool, if_living: EndReason) -> EndReason {

@@ -12,7 +12,11 @@
 //! - Records are numbered from 0 without gaps. The first starts at `flow_start`, each later one where the one before ended;
 //!   each ends at the latest packet known, never before its start.
 //! - Deltas are the sums of the halves' deltas by canonical direction, totals the running sums of these deltas. Every
-//!   packet that is offered comes out once, whatever becomes of the conversation.
+//!   packet that is offered comes out once, whatever becomes of the conversation. So are the counts of TCP segments.
+//! - Events of all halves stand in time order. Timings are those of the half that measured them, of several samples before
+//!   one; the tunnel is that of the earliest half in one.
+//! - An error is what any half failed at, refusals, resets and unreachable ends over packets that were too big. That a SYN
+//!   timed out holds only while nothing was heard of the responder; a RST against a SYN is a refusal, whoever saw which.
 //!
 //! # When it comes out
 //! - At once when the window has packets both ways, or the key has only one way.
@@ -40,6 +44,7 @@
 //!   new conversation that begins 1 ns after what was reported, so that no two records have the same identity.
 
 mod conversation;
+mod details;
 mod orientation;
 mod store;
 mod tcp_view;
@@ -54,8 +59,8 @@ use store::{Id, Queue, Store};
 pub struct StitchConfig {
     /// How long a record of one direction waits for the other, ns; about two sweep intervals.
     pub hold_ns: u64,
-    /// Conversations remembered at once, 1 to 2^31; about as many as all tables together hold flows. Some 310 bytes each,
-    /// taken as they come.
+    /// Conversations remembered at once, 1 to 2^31; about as many as all tables together hold flows. Some 380 bytes each,
+    /// more with events, timings and a tunnel, taken as they come.
     pub capacity: u32,
     /// Seed of the key hash.
     pub seed: u64,
@@ -108,9 +113,9 @@ impl Stitcher {
     }
 
     /// Takes in a record of `worker`'s table, cut at `now`. `now` must not run backwards between calls.
-    pub fn offer(&mut self, worker: u16, record: &FlowRecord, now: Nanos, out: &mut impl RecordSink) {
+    pub fn offer(&mut self, worker: u16, record: FlowRecord, now: Nanos, out: &mut impl RecordSink) {
         self.stats.offered += 1;
-        let id = self.conversation_of(worker, record, now, out);
+        let id = self.conversation_of(worker, &record, now, out);
         let conversation = self.store.conversation_mut(id);
         conversation.absorb(worker, record);
         if conversation.is_complete() {
@@ -245,7 +250,7 @@ pub struct HalfSink<'a, S> {
 
 impl<S: RecordSink> RecordSink for HalfSink<'_, S> {
     fn record(&mut self, record: FlowRecord) {
-        self.stitcher.offer(self.worker, &record, self.now, self.out);
+        self.stitcher.offer(self.worker, record, self.now, self.out);
     }
 }
 

@@ -7,6 +7,8 @@ use flowtable::{
 
 use super::{StitchConfig, Stitcher};
 
+mod details;
+
 use Direction::{HiToLo, LoToHi};
 use EndReason::{ActiveTimeout, EndOfFlowDetected, ForcedEnd, IdleTimeout, LackOfResources};
 
@@ -25,7 +27,7 @@ impl Bed {
     }
 
     fn offer(&mut self, worker: u16, record: &FlowRecord, now_ms: u64) -> Vec<FlowRecord> {
-        self.stitcher.offer(worker, record, Nanos(now_ms * MS), &mut self.out);
+        self.stitcher.offer(worker, record.clone(), Nanos(now_ms * MS), &mut self.out);
         std::mem::take(&mut self.out)
     }
 
