@@ -18,7 +18,7 @@ const TRACES_PATH: &str = "/v1/traces";
 const NETWORK_BATCH: usize = 1_024;
 /// Spans a line of a file. Keeps a line of OTLP/JSON below the 1 MiB the Collector's file receivers read by default.
 const FILE_BATCH: usize = 256;
-/// Records a destination may have waiting: 25 MB at 192 bytes each.
+/// Records a destination may have waiting: 52 MB at 400 bytes each, events and tunnels aside.
 const QUEUE_CAPACITY: usize = 131_072;
 /// Longest time a record waits for a batch to fill.
 const SCHEDULE_DELAY: Duration = Duration::from_secs(1);

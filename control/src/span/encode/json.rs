@@ -5,7 +5,7 @@ use flowtable::Events;
 
 use super::{SCOPE_NAME, SCOPE_VERSION, SPAN_KIND_INTERNAL, STATUS_CODE_ERROR, span_name};
 use crate::span::ShortText;
-use crate::span::attributes::{RecordView, Value};
+use crate::span::attributes::{Attribute, Getter, RecordView, Value};
 use crate::span::identity::{SpanId, SpanIdentity, TraceId};
 use crate::span::resource::Resource;
 use crate::span::settings::SpanSettings;
@@ -17,11 +17,24 @@ const TAIL: &[u8] = b"]}]}]}";
 pub(super) struct JsonEncoder {
     /// Everything in front of the first span.
     head: Vec<u8>,
+    /// The chosen attributes.
+    rows: Vec<Row>,
+}
+
+/// An attribute with the part of its pair that never changes.
+#[derive(Debug)]
+struct Row {
+    /// `{"key":KEY,"value":`, of a number also what stands before its digits.
+    prefix: Vec<u8>,
+    attribute: &'static Attribute,
 }
 
 impl JsonEncoder {
     pub(super) fn new(settings: &SpanSettings) -> JsonEncoder {
-        JsonEncoder { head: head(&settings.resource) }
+        JsonEncoder {
+            head: head(&settings.resource),
+            rows: settings.attributes.iter().map(Row::new).collect(),
+        }
     }
 
     pub(super) fn encode<'a>(&self, views: impl Iterator<Item = RecordView<'a>>, line: &mut Vec<u8>) {
@@ -29,9 +42,63 @@ impl JsonEncoder {
         let mut comma = Comma::default();
         for view in views {
             comma.put(line);
-            put_span(&view, line);
+            self.put_span(&view, line);
         }
         line.extend_from_slice(TAIL);
+    }
+
+    fn put_span(&self, view: &RecordView<'_>, line: &mut Vec<u8>) {
+        let record = view.record;
+        let identity = SpanIdentity::of(record, view.settings.identity_seed);
+        line.push(b'{');
+        put_ids(identity.trace, identity.span, line);
+        line.extend_from_slice(br#","parentSpanId":"","name":""#);
+        for piece in span_name(record) {
+            line.extend_from_slice(piece.as_bytes());
+        }
+        line.extend_from_slice(br#"","kind":"#);
+        line.extend_from_slice(ShortText::decimal(SPAN_KIND_INTERNAL).as_bytes());
+        line.extend_from_slice(br#","startTimeUnixNano":""#);
+        line.extend_from_slice(ShortText::decimal(record.start.0).as_bytes());
+        line.extend_from_slice(br#"","endTimeUnixNano":""#);
+        line.extend_from_slice(ShortText::decimal(record.end.0).as_bytes());
+        line.extend_from_slice(br#"","attributes":["#);
+        self.put_attributes(view, line);
+        line.push(b']');
+        put_events(&record.events, line);
+        if let Some(previous) = identity.previous {
+            line.extend_from_slice(br#","links":[{"#);
+            put_ids(identity.trace, previous, line);
+            line.extend_from_slice(b"}]");
+        }
+        line.extend_from_slice(br#","status":{"#);
+        if record.error.is_some() {
+            line.extend_from_slice(br#""code":"#);
+            line.extend_from_slice(ShortText::decimal(STATUS_CODE_ERROR.into()).as_bytes());
+        }
+        line.extend_from_slice(b"}}");
+    }
+
+    fn put_attributes(&self, view: &RecordView<'_>, line: &mut Vec<u8>) {
+        let mut comma = Comma::default();
+        for Row { prefix, attribute } in &self.rows {
+            if let Some(value) = attribute.value(view) {
+                comma.put(line);
+                line.extend_from_slice(prefix);
+                put_value(&value, line);
+            }
+        }
+    }
+}
+
+impl Row {
+    fn new(attribute: &'static Attribute) -> Row {
+        let mut prefix = Vec::new();
+        put_key(attribute.key, &mut prefix);
+        if matches!(attribute.getter, Getter::Long(_)) {
+            prefix.extend_from_slice(br#"{"intValue":""#);
+        }
+        Row { prefix, attribute }
     }
 }
 
@@ -67,38 +134,6 @@ fn head(resource: &Resource) -> Vec<u8> {
     head
 }
 
-fn put_span(view: &RecordView<'_>, line: &mut Vec<u8>) {
-    let record = view.record;
-    let identity = SpanIdentity::of(record, view.settings.identity_seed);
-    line.push(b'{');
-    put_ids(identity.trace, identity.span, line);
-    line.extend_from_slice(br#","parentSpanId":"","name":""#);
-    for piece in span_name(record) {
-        line.extend_from_slice(piece.as_bytes());
-    }
-    line.extend_from_slice(br#"","kind":"#);
-    line.extend_from_slice(ShortText::decimal(SPAN_KIND_INTERNAL).as_bytes());
-    line.extend_from_slice(br#","startTimeUnixNano":""#);
-    line.extend_from_slice(ShortText::decimal(record.start.0).as_bytes());
-    line.extend_from_slice(br#"","endTimeUnixNano":""#);
-    line.extend_from_slice(ShortText::decimal(record.end.0).as_bytes());
-    line.extend_from_slice(br#"","attributes":["#);
-    put_attributes(view, line);
-    line.push(b']');
-    put_events(&record.events, line);
-    if let Some(previous) = identity.previous {
-        line.extend_from_slice(br#","links":[{"#);
-        put_ids(identity.trace, previous, line);
-        line.extend_from_slice(b"}]");
-    }
-    line.extend_from_slice(br#","status":{"#);
-    if record.error.is_some() {
-        line.extend_from_slice(br#""code":"#);
-        line.extend_from_slice(ShortText::decimal(STATUS_CODE_ERROR.into()).as_bytes());
-    }
-    line.extend_from_slice(b"}}");
-}
-
 fn put_events(events: &Events, line: &mut Vec<u8>) {
     if !events.kept.is_empty() {
         line.extend_from_slice(br#","events":["#);
@@ -119,23 +154,11 @@ fn put_events(events: &Events, line: &mut Vec<u8>) {
     }
 }
 
-fn put_attributes(view: &RecordView<'_>, line: &mut Vec<u8>) {
-    let mut comma = Comma::default();
-    for attribute in view.settings.attributes.iter() {
-        if let Some(value) = attribute.value(view) {
-            comma.put(line);
-            put_key(attribute.key, line);
-            put_value(&value, line);
-            line.push(b'}');
-        }
-    }
-}
-
+/// Appends what follows the prefix of a row, with the closing brace of its pair.
 fn put_value(value: &Value<'_>, line: &mut Vec<u8>) {
     match value {
         Value::Text(text) => put_string_value(text.as_str(), line),
         Value::Long(number) => {
-            line.extend_from_slice(br#"{"intValue":""#);
             line.extend_from_slice(ShortText::signed(*number).as_bytes());
             line.extend_from_slice(br#""}"#);
         }
@@ -149,6 +172,7 @@ fn put_value(value: &Value<'_>, line: &mut Vec<u8>) {
             line.extend_from_slice(b"]}}");
         }
     }
+    line.push(b'}');
 }
 
 fn put_ids(trace: TraceId, span: SpanId, line: &mut Vec<u8>) {
