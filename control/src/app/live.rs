@@ -16,7 +16,7 @@ use dataplane::source::capture::CaptureReader;
 use dataplane::source::port::PortSource;
 use dataplane::wire::LinkType;
 use dataplane::worker::Worker;
-use flowtable::{PortId, Sweeper, duration_ns, table};
+use flowtable::{Exclusions, PortId, Sweeper, duration_ns, table};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 
 use super::cores::{self, Cores};
 use super::outlet::{Outlet, WhenFull};
+use super::own::OwnTraffic;
 use super::plane::{NamedPort, Plane, WorkerView};
 use super::replay::{parse_options, table_config};
 use super::signals::Signals;
@@ -67,7 +68,12 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, AppError> {
         Runtime::new().map_err(|error| AppError::Failed(format!("cannot start the endpoint: {error}")))?;
     let listener = listen(&runtime, settings.http.listen)?;
     let eal = Arc::new(start_eal(settings, &cores)?);
-    let mut live = Live::start(settings, &eal, &cores, &destinations)?;
+    let own = (!settings.flow.own_traffic).then(|| OwnTraffic::new(&destinations));
+    let exclusions = own.as_ref().map(OwnTraffic::exclusions).unwrap_or_default();
+    let mut live = Live::start(settings, &eal, &cores, &destinations, &exclusions)?;
+    if let Some(own) = own {
+        runtime.spawn(own.follow());
+    }
     let (events, received) = unbounded();
     let serving = serve(runtime, listener, Arc::clone(&live.plane), events.clone())?;
     dpdk_log::release();
@@ -186,10 +192,17 @@ struct Lanes {
 }
 
 /// A table, counters and queue of every port for each worker.
-fn lanes(settings: &Settings, seed: u64, cores: &Cores, ports: &mut [NamedPort]) -> Result<Lanes, AppError> {
+fn lanes(
+    settings: &Settings,
+    seed: u64,
+    cores: &Cores,
+    ports: &mut [NamedPort],
+    exclusions: &Arc<Exclusions>,
+) -> Result<Lanes, AppError> {
     let mut lanes = Lanes { ready: Vec::new(), views: Vec::new(), sweepers: Vec::new(), table_bytes: 0 };
     for (number, core) in (0u16..).zip(&cores.workers) {
-        let (writer, sweeper) = table(&table_config(settings, seed))?;
+        let (mut writer, sweeper) = table(&table_config(settings, seed))?;
+        writer.exclude(Arc::clone(exclusions));
         let (counters, read) = CountersWriter::new();
         let (sources, queues) = queues_of(number, settings.worker.burst, ports);
         lanes.table_bytes += writer.memory_bytes() as u64;
@@ -219,6 +232,7 @@ impl Live {
         eal: &Eal,
         cores: &Cores,
         destinations: &[ExportSettings],
+        exclusions: &Arc<Exclusions>,
     ) -> Result<Live, AppError> {
         let mut ports = open_ports(settings, eal, cores)?;
         let seed = settings.flow.seed.for_live(random);
@@ -228,7 +242,8 @@ impl Live {
         let exporter = spans::start_exporter(destinations, spans)?;
         let mut outlet = Outlet::new(exporter.handle(), settings.filter.records(), WhenFull::Drop);
         let books = outlet.books();
-        let Lanes { ready, views, sweepers, table_bytes } = lanes(settings, seed, cores, &mut ports)?;
+        let Lanes { ready, views, sweepers, table_bytes } =
+            lanes(settings, seed, cores, &mut ports, exclusions)?;
         if needs_stitching(&ports, cores) {
             outlet.stitch(stitcher(settings, seed));
             notes.push(STITCHED.into());

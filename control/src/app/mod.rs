@@ -13,6 +13,8 @@ mod live_flows;
 mod merge;
 mod outlet;
 #[cfg(feature = "dpdk")]
+mod own;
+#[cfg(feature = "dpdk")]
 mod plane;
 mod replay;
 mod report;
