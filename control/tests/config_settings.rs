@@ -268,7 +268,16 @@ fn each_kind_of_bad_value_is_one_line_with_place_key_value_and_what_would_be_rig
         ("[flow]\nsweep_interval = \"1ms\"", "probe.toml:2: flow.sweep_interval", "\"10ms\" to \"10s\""),
         ("[flow.idle_timeout]\nudp = \"0s\"", "probe.toml:2: flow.idle_timeout.udp", "\"1ms\" to \"24h\""),
         ("[flow]\nservice_ports = [65536]", "probe.toml:2: flow.service_ports", "65536: expected 1 to 65535"),
-        ("[flow]\ndetails = \"some\"", "probe.toml:2: flow.details = \"some\"", "or \"1M\""),
+        (
+            "[flow]\ndetails = \"some\"",
+            "probe.toml:2: flow.details = \"some\": expected \"auto\" or a whole number",
+            "or \"1M\"",
+        ),
+        (
+            "[span]\ninclude = [\"tunnel\"]",
+            "probe.toml:2: span.include = \"tunnel\"",
+            "did you mean tunnel.*?",
+        ),
         (
             "[flow]\ndetails = 4294967295",
             "probe.toml:2: flow.details = 4294967295",

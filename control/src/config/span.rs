@@ -66,10 +66,13 @@ impl SpanConfig {
 }
 
 fn fault(setting: &str, key: &str, error: &SelectionError) -> Fault {
-    let near = keys::nearest(key, attributes().map(|attribute| attribute.key));
-    let hint = match (error, near) {
-        (SelectionError::Unknown(_), Some(near)) => format!("; did you mean {near}?"),
-        _ => String::new(),
+    let prefix = format!("{key}.");
+    let near = || keys::nearest(key, attributes().map(|attribute| attribute.key)).map(str::to_owned);
+    let group = attributes().any(|attribute| attribute.key.starts_with(&prefix)).then(|| format!("{key}.*"));
+    let hint = match error {
+        SelectionError::Unknown(_) => group.or_else(near),
+        SelectionError::Required(_) => None,
     };
+    let hint = hint.map_or_else(String::new, |hint| format!("; did you mean {hint}?"));
     Fault::new(setting, format!("{key:?}"), format!("{error}{hint}"))
 }

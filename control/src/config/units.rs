@@ -132,7 +132,12 @@ impl<T: TryFrom<u64>> Visitor<'_> for AutoOrCount<T> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Option<T>, E> {
-        if text.trim() == "auto" { Ok(None) } else { self.0.visit_str(text).map(Some) }
+        if text.trim() == "auto" {
+            return Ok(None);
+        }
+        let number = parse_count(text)
+            .map_err(|form| E::custom(form.replacen("expected ", "expected \"auto\" or ", 1)))?;
+        self.visit_u64(number)
     }
 }
 
