@@ -95,6 +95,10 @@ pub(crate) fn follow(flow: &mut Flow<'_>, packet: &Packet, ordinal: u64) {
         reason = "the low 32 bits are what is kept; 0 is kept for never"
     )]
     let stamp = (ordinal as u32).max(1);
+    if packet.tcp.flags == 0 {
+        // No header: a later fragment, or one cut short. A segment without any flag says nothing either.
+        return;
+    }
     note_flags(flow.track, flow.conn, packet.tcp.flags, stamp);
     let state_flags = packet.tcp.flags & STATE_FLAGS;
     if flow.track.marks().has(Marks::ANSWERED) && state_flags & (tcp_flag::SYN | tcp_flag::RST) == 0 {

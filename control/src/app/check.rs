@@ -5,7 +5,9 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{AppError, spans};
+use dataplane::wire::LinkType;
+
+use super::{AppError, intake, spans};
 use crate::cli::RunArgs;
 use crate::config::Settings;
 use crate::export;
@@ -52,6 +54,7 @@ fn finding(verdict: Verdict, what: &'static str, text: impl Into<String>) -> Fin
 /// Prints every finding. The exit code is 1 where something will not work.
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, AppError> {
     let settings = super::load(args.shared.config.as_deref(), &args.overrides())?.settings;
+    intake::options(&settings, &[LinkType::Ethernet])?;
     let mut findings = vec![finding(Verdict::Good, "settings", "can all be used")];
     findings.push(clock());
     findings.push(tables(&settings));
@@ -86,11 +89,13 @@ fn clock() -> Finding {
 
 fn tables(settings: &Settings) -> Finding {
     const BYTES_PER_FLOW: u64 = flowtable::BYTES_PER_FLOW as u64;
+    const BYTES_PER_DETAILS: u64 = flowtable::BYTES_PER_DETAILS as u64;
     let workers = match &settings.worker.lcores {
         crate::config::Lcores::Auto => 1,
         crate::config::Lcores::List(cores) => cores.len() as u64,
     };
-    let bytes = u64::from(settings.flow.capacity) * BYTES_PER_FLOW * workers;
+    let flows = u64::from(settings.flow.capacity) * BYTES_PER_FLOW;
+    let bytes = (flows + u64::from(settings.flow.details()) * BYTES_PER_DETAILS) * workers;
     let text = format!(
         "{workers} x {} flows take {} MiB of memory",
         settings.flow.capacity,

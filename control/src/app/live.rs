@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use dataplane::clock::{Clock, Stopwatch, UtcClock};
 use dataplane::dpdk::{self, DeviceSpec, Eal, EalOptions, MemoryMode, Port, RssState, machine};
-use dataplane::intake::{Intake, IntakeOptions};
+use dataplane::intake::Intake;
 use dataplane::ledger::CountersWriter;
 use dataplane::source::capture::CaptureReader;
 use dataplane::source::port::PortSource;
@@ -26,10 +26,9 @@ use super::cores::{self, Cores};
 use super::outlet::{Outlet, WhenFull};
 use super::own::OwnTraffic;
 use super::plane::{NamedPort, Plane, WorkerView};
-use super::replay::{parse_options, table_config};
 use super::signals::Signals;
 use super::sweep::SweepControl;
-use super::{AppError, DEFAULT_EXPORT, dpdk_log, random, report, spans, threads};
+use super::{AppError, DEFAULT_EXPORT, dpdk_log, intake, random, report, spans, threads};
 use crate::config::{Listen, PortConfig, Settings};
 use crate::export::ExportSettings;
 use crate::http::model::{Memory, Phase, WorkerQueue};
@@ -62,6 +61,8 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, AppError> {
                 .into(),
         ));
     }
+    // Before anything is opened, so that a bad expression costs nothing.
+    intake::options(settings, &[LinkType::Ethernet])?;
     let cores = Cores::choose(&settings.worker.lcores, &machine::allowed_cpus())?;
     let destinations = spans::destinations(&settings.export, DEFAULT_EXPORT)?;
     let runtime =
@@ -200,15 +201,15 @@ fn lanes(
     exclusions: &Arc<Exclusions>,
 ) -> Result<Lanes, AppError> {
     let mut lanes = Lanes { ready: Vec::new(), views: Vec::new(), sweepers: Vec::new(), table_bytes: 0 };
+    let options = intake::options(settings, &[LinkType::Ethernet])?;
     for (number, core) in (0u16..).zip(&cores.workers) {
-        let (mut writer, sweeper) = table(&table_config(settings, seed))?;
+        let (mut writer, sweeper) = table(&intake::table_config(settings, seed))?;
         writer.exclude(Arc::clone(exclusions));
         let (counters, read) = CountersWriter::new();
         let (sources, queues) = queues_of(number, settings.worker.burst, ports);
         lanes.table_bytes += writer.memory_bytes() as u64;
         lanes.views.push(WorkerView { core: *core, queues, counters: read, observer: sweeper.observer() });
         lanes.sweepers.push(sweeper);
-        let options = IntakeOptions { parse: parse_options(settings), ..IntakeOptions::default() };
         let intake = Intake::new(&options, seed);
         lanes.ready.push((*core, Worker { sources, writer, counters, intake }));
     }

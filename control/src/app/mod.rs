@@ -6,6 +6,7 @@ mod cores;
 #[cfg(feature = "dpdk")]
 mod dpdk_log;
 mod error;
+mod intake;
 #[cfg(feature = "dpdk")]
 mod live;
 #[cfg(feature = "dpdk")]

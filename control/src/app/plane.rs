@@ -234,6 +234,7 @@ fn worker_status(id: u32, worker: &WorkerView) -> WorkerStatus {
         flows_opened: table.opened,
         flows_closed: table.freed + table.reused,
         flows_evicted: table.evicted,
+        details_missing: table.details_missing,
     }
 }
 

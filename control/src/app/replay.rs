@@ -8,18 +8,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use dataplane::clock::Stopwatch;
-use dataplane::intake::{Intake, IntakeOptions};
+use dataplane::intake::Intake;
 use dataplane::ledger::{CountersWriter, WorkerCounters};
 use dataplane::reason::Reason;
 use dataplane::source::capture::CaptureReader;
-use dataplane::wire::{ByteCount, ParseOptions};
-use flowtable::{Nanos, PortId, Sweeper, TableConfig, TableStats, Timeouts, Writer, duration_ns, table};
+use flowtable::{Nanos, PortId, Sweeper, TableStats, Timeouts, Writer, duration_ns, table};
 
 use super::merge::{Merge, MergedFrame};
 use super::outlet::{Outlet, RecordBooks, WhenFull};
-use super::{AppError, random, report, spans};
+use super::{AppError, intake, random, report, spans};
 use crate::cli::ReplayArgs;
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::export::{Exporter, FinalLedger};
 use crate::http::model::{Ledger, NicLedger};
 use crate::span::Interface;
@@ -32,31 +31,6 @@ const RETIREMENTS: usize = usize::MAX;
 /// The one worker of a replay.
 const WORKER: u16 = 0;
 const NS_PER_SECOND: f64 = 1e9;
-
-/// Parses as the settings say.
-pub(super) fn parse_options(settings: &Settings) -> ParseOptions {
-    let count = match settings.flow.bytes {
-        config::ByteCount::Ip => ByteCount::Ip,
-        config::ByteCount::Frame => ByteCount::Frame,
-    };
-    ParseOptions {
-        key_vlan: settings.flow.key_vlan,
-        key_tunnel: settings.flow.key_tunnel,
-        count,
-        tunnels: settings.tunnel.options(),
-    }
-}
-
-/// Sizes a table as the settings say.
-pub(super) fn table_config(settings: &Settings, seed: u64) -> TableConfig {
-    TableConfig {
-        capacity: settings.flow.capacity,
-        seed,
-        service_ports: settings.flow.service_ports.clone(),
-        details: settings.flow.details(),
-        events: settings.span.events.detail(),
-    }
-}
 
 /// Replays the files and reports. The exit code is 1 where a file could not be read to its end, the table was full, or
 /// spans did not arrive.
@@ -126,9 +100,9 @@ struct Done {
 
 impl Replay {
     fn new(settings: &Settings, seed: u64, exporter: &Exporter) -> Result<Replay, AppError> {
-        let (writer, sweeper) = table(&table_config(settings, seed))?;
+        let (writer, sweeper) = table(&intake::table_config(settings, seed))?;
         let (counters, figures) = CountersWriter::new();
-        let options = IntakeOptions { parse: parse_options(settings), ..IntakeOptions::default() };
+        let options = intake::options(settings, &[])?;
         Ok(Replay {
             writer,
             sweeper,
@@ -220,6 +194,13 @@ impl Done {
                 "the flow table was full: {} flows ended early (lack_of_resources), {uncounted} packets in no flow; \
                  give it more room with --capacity, above {}",
                 self.table.evicted, self.table.capacity
+            ));
+        }
+        if self.table.details_missing > 0 {
+            problems.push(format!(
+                "{} times a flow wanted details when none were free, so spans lack tunnels, lost segments or events; \
+                 raise flow.details",
+                self.table.details_missing
             ));
         }
         for books in &delivered.destinations {

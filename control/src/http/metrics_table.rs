@@ -216,6 +216,12 @@ pub const METRICS: &[Metric] = &[
             workers(f, s, |worker| worker.flows_evicted);
         },
     ),
+    counter(
+        "tapspan_table_details_missing",
+        MetricUnit::None,
+        "Times a flow wanted details when none were free; raise flow.details.",
+        |f, s| workers(f, s, |worker| worker.details_missing),
+    ),
     counter("tapspan_ledger_rx", MetricUnit::Packets, "Packets delivered by all ports.", |f, s| {
         s.count([], f.ledger.rx_packets);
     }),

@@ -108,6 +108,7 @@ impl ControlPlane for FixedPlane {
             flows_opened: 10,
             flows_closed: 7,
             flows_evicted: 0,
+            details_missing: 0,
         }]
     }
 
