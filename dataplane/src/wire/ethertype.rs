@@ -56,8 +56,21 @@ pub(super) fn walk<'a>(
     match ethertype {
         number::IPV4 => Ok(Found { network: Network::V4, vlans: 0, rest: bytes }),
         number::IPV6 => Ok(Found { network: Network::V6, vlans: 0, rest: bytes }),
+        number::VLAN => tagged_once(bytes).map_or_else(|| walk_headers(ethertype, bytes, options), Ok),
         _ => walk_headers(ethertype, bytes, options),
     }
+}
+
+/// The IP packet behind a single tag, which is what most tagged frames have.
+#[inline]
+fn tagged_once(bytes: &[u8]) -> Option<Found<'_>> {
+    let (tag, rest) = vlan::parse(bytes).ok()?;
+    let network = match tag.ethertype {
+        number::IPV4 => Network::V4,
+        number::IPV6 => Network::V6,
+        _ => return None,
+    };
+    Some(Found { network, vlans: u32::from(tag.id) << 12, rest })
 }
 
 fn walk_headers<'a>(
