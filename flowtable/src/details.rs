@@ -43,11 +43,13 @@ pub(crate) enum Count {
 }
 pub(crate) const COUNTS: usize = 4;
 
-/// A stretch of sequence numbers that was passed over; empty where both are equal.
+/// A stretch of sequence numbers that was passed over; empty where start and end are equal.
 #[derive(Debug, Default)]
 pub(crate) struct Gap {
     pub(crate) start: AtomicU32,
     pub(crate) end: AtomicU32,
+    /// When it came up, in units of 1,024 ns modulo 2^32: ages below 36 minutes are told apart.
+    pub(crate) at: AtomicU32,
 }
 
 /// Times of a handshake that goes on after its first round.
@@ -76,8 +78,6 @@ pub(crate) struct Details {
     way: AtomicU32,
     pub(crate) counts: [[AtomicU32; COUNTS]; 2],
     pub(crate) gaps: [[Gap; GAPS]; 2],
-    /// When the latest gap came up.
-    pub(crate) gap_at: [AtomicU64; 2],
     /// SYN to SYN/ACK, and SYN/ACK to ACK.
     pub(crate) rounds: [Rounds; 2],
     /// A ring of the events that do not fit into the slot.

@@ -16,6 +16,8 @@ use crate::timing::next_jitter;
 
 /// Longest time within which segments pass each other, where no handshake told the round trip.
 const REORDERING_NS: u64 = 3_000_000;
+/// Times of gaps are kept in units of 2^10 ns.
+const GAP_UNIT_BITS: u32 = 10;
 
 /// Follows a segment, whose state and orientation have been seen to.
 #[inline]
@@ -127,15 +129,13 @@ fn on_odd_sequence(flow: &mut Flow<'_>, packet: &Packet, length: u32) {
 
 fn on_earlier_octets(flow: &mut Flow<'_>, packet: &Packet, end: u32, next: u32) {
     let (segment, way) = (&packet.tcp, packet.direction);
-    let fills = flow.own_details().is_some_and(|details| fill_gap(details, way, segment.sequence, end));
-    let late = flow.own_details().is_some_and(|details| {
-        let since_gap = packet.at.0.saturating_sub(details.gap_at[way as usize].load(Ordering::Relaxed));
-        since_gap > reordering_ns(flow)
-    });
+    let filled =
+        flow.own_details().and_then(|details| fill_gap(details, way, segment.sequence, end, packet.at.0));
+    let out_of_order = filled.is_some_and(|open_ns| open_ns <= reordering_ns(flow));
     if reaches(end, next) {
         flow.track.next_sequence[way as usize].store(end, Ordering::Relaxed);
     }
-    if fills && !late {
+    if out_of_order {
         flow.count(Count::OutOfOrder, way);
         flow.event(EventKind::TcpOutOfOrder, packet.at);
         if segment.payload > 0 {
@@ -168,40 +168,50 @@ fn open_gap(details: &Details, way: Direction, start: u32, end: u32, at_ns: u64)
     });
     place.start.store(start, Ordering::Relaxed);
     place.end.store(end, Ordering::Relaxed);
-    details.gap_at[way as usize].store(at_ns, Ordering::Relaxed);
+    place.at.store(gap_time(at_ns), Ordering::Relaxed);
 }
 
-/// Takes `start..end` out of the gaps. `false` where it lies in none.
-fn fill_gap(details: &Details, way: Direction, start: u32, end: u32) -> bool {
+#[expect(clippy::cast_possible_truncation, reason = "compared modulo 2^32 only")]
+fn gap_time(at_ns: u64) -> u32 {
+    (at_ns >> GAP_UNIT_BITS) as u32
+}
+
+/// Takes `start..end` out of the gaps. Gives for how long the oldest of them was open, not more than it was and less by two
+/// units at most; `None` where `start..end` lies in none.
+fn fill_gap(details: &Details, way: Direction, start: u32, end: u32, now_ns: u64) -> Option<u64> {
     let gaps = &details.gaps[way as usize];
-    let mut filled = false;
+    let mut oldest = None;
     for gap in gaps {
         let (from, to) = (gap.start.load(Ordering::Relaxed), gap.end.load(Ordering::Relaxed));
         let apart = reaches(start, to) || reaches(from, end);
         if from == to || apart {
             continue;
         }
-        filled = true;
+        // A packet stamped earlier than the gap came at once.
+        let open = gap_time(now_ns).wrapping_sub(gap.at.load(Ordering::Relaxed)).cast_signed().max(0);
+        let open_ns = u64::from(open.unsigned_abs().saturating_sub(1)) << GAP_UNIT_BITS;
+        oldest = oldest.max(Some(open_ns));
         let (before, after) = (!reaches(from, start), !reaches(end, to));
         match (before, after) {
             (true, true) => {
                 gap.end.store(start, Ordering::Relaxed);
-                keep_rest(gaps, end, to);
+                keep_rest(gaps, end, to, gap.at.load(Ordering::Relaxed));
             }
             (true, false) => gap.end.store(start, Ordering::Relaxed),
             (false, true) => gap.start.store(end, Ordering::Relaxed),
             (false, false) => gap.end.store(from, Ordering::Relaxed),
         }
     }
-    filled
+    oldest
 }
 
 /// Keeps the rest of a gap that was filled in its middle, where there is room for it.
-fn keep_rest(gaps: &[Gap], start: u32, end: u32) {
+fn keep_rest(gaps: &[Gap], start: u32, end: u32, at: u32) {
     let is_empty = |gap: &&Gap| gap.start.load(Ordering::Relaxed) == gap.end.load(Ordering::Relaxed);
     if let Some(gap) = gaps.iter().find(is_empty) {
         gap.start.store(start, Ordering::Relaxed);
         gap.end.store(end, Ordering::Relaxed);
+        gap.at.store(at, Ordering::Relaxed);
     }
 }
 
@@ -257,12 +267,13 @@ mod tests {
     fn a_gap_is_filled_from_either_side_and_in_its_middle() {
         let details = Details::default();
         open_gap(&details, WAY, 100, 200, 1);
-        assert!(!fill_gap(&details, WAY, 50, 100) && !fill_gap(&details, WAY, 200, 210));
-        assert!(fill_gap(&details, WAY, 90, 110));
-        assert!(fill_gap(&details, WAY, 190, 205));
-        assert!(fill_gap(&details, WAY, 140, 150));
+        let fill_gap = |start, end| fill_gap(&details, WAY, start, end, 1).is_some();
+        assert!(!fill_gap(50, 100) && !fill_gap(200, 210));
+        assert!(fill_gap(90, 110));
+        assert!(fill_gap(190, 205));
+        assert!(fill_gap(140, 150));
         assert_eq!(gaps(&details), [(110, 140), (150, 190)]);
-        assert!(fill_gap(&details, WAY, 100, 200));
+        assert!(fill_gap(100, 200));
         assert_eq!(gaps(&details), []);
     }
 
@@ -270,9 +281,10 @@ mod tests {
     fn gaps_wrap() {
         let details = Details::default();
         open_gap(&details, WAY, 0xffff_fff0, 0x10, 1);
-        assert!(fill_gap(&details, WAY, 0xffff_fff8, 0x8));
-        assert!(fill_gap(&details, WAY, 0x8, 0x10));
-        assert!(!fill_gap(&details, WAY, 0x8, 0x10));
+        let fill_gap = |start, end| fill_gap(&details, WAY, start, end, 1).is_some();
+        assert!(fill_gap(0xffff_fff8, 0x8));
+        assert!(fill_gap(0x8, 0x10));
+        assert!(!fill_gap(0x8, 0x10));
         assert_eq!(gaps(&details), [(0xffff_fff0, 0xffff_fff8)]);
     }
 
@@ -283,6 +295,19 @@ mod tests {
             open_gap(&details, WAY, gap * 100, gap * 100 + 10, u64::from(gap));
         }
         assert_eq!(gaps(&details), [(100, 110), (200, 210), (300, 310), (400, 410)]);
+    }
+
+    #[test]
+    fn a_segment_is_as_late_as_the_oldest_gap_it_fills() {
+        const UNIT: u64 = 1 << GAP_UNIT_BITS;
+        let details = Details::default();
+        // Just before the units wrap.
+        let at = (u64::from(u32::MAX) - 10) * UNIT;
+        open_gap(&details, WAY, 100, 110, at);
+        open_gap(&details, WAY, 120, 130, at + 300 * UNIT);
+        assert_eq!(fill_gap(&details, WAY, 120, 125, at + 400 * UNIT), Some(99 * UNIT));
+        assert_eq!(fill_gap(&details, WAY, 105, 130, at + 500 * UNIT), Some(499 * UNIT));
+        assert_eq!(fill_gap(&details, WAY, 100, 105, at - 1), Some(0));
     }
 
     proptest! {
@@ -304,7 +329,8 @@ mod tests {
                 let expected = (start..start + length).any(|octet| missing.contains(&octet));
                 // With all four gaps in use, the rest behind a piece in the middle is not kept.
                 let full = gaps(&details).len() == 4;
-                let filled = fill_gap(&details, WAY, base.wrapping_add(start), base.wrapping_add(start + length));
+                let (from, to) = (base.wrapping_add(start), base.wrapping_add(start + length));
+                let filled = fill_gap(&details, WAY, from, to, 1).is_some();
                 prop_assert!(filled == expected || full);
                 if full { return Ok(()); }
                 missing.retain(|octet| !(start..start + length).contains(octet));
