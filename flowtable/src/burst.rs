@@ -8,7 +8,8 @@ use crate::tunnel::Tunnel;
 pub struct Burst {
     packets: Vec<Packet>,
     tunnels: Vec<Tunnel>,
-    quotes: Vec<Quote>,
+    /// Each with the packets that were there when it came.
+    quotes: Vec<(usize, Quote)>,
 }
 
 impl Burst {
@@ -34,9 +35,9 @@ impl Burst {
         self.packets.push(Packet { tunnel: place, ..packet });
     }
 
-    /// Adds what an ICMP error says of another flow.
+    /// Adds what an ICMP error says of another flow. It is said behind the packets pushed before it.
     pub fn push_quote(&mut self, quote: Quote) {
-        self.quotes.push(quote);
+        self.quotes.push((self.packets.len(), quote));
     }
 
     /// Packets in the burst.
@@ -68,9 +69,9 @@ impl Burst {
         self.tunnels.get((packet.tunnel as usize).wrapping_sub(1))
     }
 
-    /// What the burst's ICMP errors say.
+    /// What the burst's ICMP errors say, each with the number of packets before it.
     #[inline]
-    pub fn quotes(&self) -> &[Quote] {
+    pub fn quotes(&self) -> &[(usize, Quote)] {
         &self.quotes
     }
 

@@ -71,6 +71,14 @@ pub struct BurstOutcome {
     pub excluded: u32,
 }
 
+impl std::ops::AddAssign for BurstOutcome {
+    fn add_assign(&mut self, other: BurstOutcome) {
+        self.in_flows += other.in_flows;
+        self.table_full += other.table_full;
+        self.excluded += other.excluded;
+    }
+}
+
 /// What became of a packet.
 enum Admission {
     Counted,
@@ -100,13 +108,19 @@ impl Writer {
         })
     }
 
-    /// Counts every packet in its flow, opening flows as needed, and then marks the flows that ICMP errors quote. Bursts
-    /// longer than [`MAX_BURST`] take several rounds.
+    /// Counts every packet in its flow, opening flows as needed, and marks the flows that ICMP errors quote, in the order
+    /// they were pushed. Bursts longer than [`MAX_BURST`] take several rounds.
     pub fn update(&mut self, burst: &Burst) -> BurstOutcome {
-        let outcome = self.update_all(burst.packets(), |packet| burst.tunnel_of(packet));
-        for quote in burst.quotes() {
+        let mut outcome = BurstOutcome::default();
+        let mut packets = burst.packets();
+        let mut counted = 0;
+        for (before, quote) in burst.quotes() {
+            let (earlier, later) = packets.split_at((before - counted).min(packets.len()));
+            outcome += self.update_all(earlier, |packet| burst.tunnel_of(packet));
             self.mark(quote);
+            (packets, counted) = (later, *before);
         }
+        outcome += self.update_all(packets, |packet| burst.tunnel_of(packet));
         outcome
     }
 

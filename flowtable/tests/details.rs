@@ -131,6 +131,20 @@ fn the_first_failure_stands_but_for_a_packet_too_big() {
 }
 
 #[test]
+fn an_error_among_the_packets_of_a_burst_is_told_in_its_turn() {
+    let (mut writer, mut sweeper) = bed(8);
+    let mut burst = quote(&udp(A, B, 0), NetworkError::HostUnreachable, 0);
+    burst.push(udp(A, B, 1));
+    burst.push_quote(Quote { key: udp(A, B, 0).key, error: NetworkError::TtlExceeded, at: Nanos(2 * MS) });
+    burst.push(udp(B, A, 3));
+    let outcome = writer.update(&burst);
+    assert_eq!(outcome.in_flows, 2);
+    let record = &flush(&mut sweeper)[0];
+    let told: Vec<_> = record.events.kept.iter().map(|event| event.at).collect();
+    assert_eq!((record.error, told), (Some(NetworkError::TtlExceeded), vec![Nanos(2 * MS)]), "no flow at 0");
+}
+
+#[test]
 fn a_marked_flow_goes_on_and_stays_marked() {
     let (mut writer, mut sweeper) = bed(8);
     writer.update(&udp(A, B, 0).into());
