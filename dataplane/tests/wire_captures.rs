@@ -12,21 +12,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// Flows whose counts are not compared, by an address of theirs (all of the capture where there is none), and why.
-const EXCEPTIONS: [(&str, &str, &str); 6] = [
-    ("arkime/80211http.pcap", "", "IEEE 802.11 frames are refused"),
-    (SYNTHETIC, "192.168.10.1", "NSH and Cisco metadata in Ethernet are other Ethernet types"),
-    (SYNTHETIC, "10.40.9.1", "VXLAN-GPE on a port that is not configured"),
-    (SYNTHETIC, "192.0.2.10", "inside VXLAN-GPE on a port that is not configured"),
-    (
-        SYNTHETIC,
-        "10.222.222.10",
-        "Geneve that goes back from the port it came to: its destination port counts",
-    ),
-    (SYNTHETIC, "10.111.111.10", "inside Geneve that goes back from the port it came to"),
-];
+#[path = "../../tests/captures/exceptions.rs"]
+mod exceptions;
 
-const SYNTHETIC: &str = "arkime/arkime_synthetic.pcap";
+use exceptions::EXCEPTIONS;
 
 /// What tshark tells of the outermost tunnels of a capture: their kind and id, how many packets are in one, and in how
 /// many of them is an IP packet.

@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+#[path = "../../captures/exceptions.rs"]
+mod exceptions;
+
+use exceptions::EXCEPTIONS;
+
 /// A capture with its independent counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Capture {
@@ -21,14 +26,20 @@ impl Capture {
         self.expected["notes"][what].as_u64().unwrap_or(0)
     }
 
-    /// Whether tshark and a probe that enters no tunnel and joins no fragments must agree on it.
-    pub(crate) fn is_comparable(&self) -> bool {
-        self.noted("tunnelled") == 0 && self.noted("fragments") == 0
+    /// Addresses whose flows are not to be compared; one of them is empty where none is.
+    pub(crate) fn excepted(&self) -> impl Iterator<Item = &'static str> {
+        EXCEPTIONS.iter().filter(|(name, ..)| *name == self.name).map(|(_, address, _)| *address)
     }
 
-    /// Whether every packet of it is whole and can be counted as it is.
+    /// Whether the program reads none of it, and says so.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.excepted().any(str::is_empty)
+    }
+
+    /// Whether every packet of it is whole, in no tunnel, and can be counted as it is.
     pub(crate) fn is_plain(&self) -> bool {
-        self.is_comparable() && self.noted("odd") == 0 && self.noted("truncated") == 0
+        ["tunnelled", "fragments", "odd", "truncated"].iter().all(|what| self.noted(what) == 0)
+            && self.excepted().next().is_none()
     }
 }
 

@@ -69,9 +69,12 @@ impl Finished {
     }
 
     pub(crate) fn balanced(self) -> Finished {
-        let text = format!("{}\n{}", self.stdout, self.stderr);
-        assert!(text.lines().any(|line| line == "ledger balanced"), "{self:#?}");
+        assert!(self.is_balanced(), "{self:#?}");
         self
+    }
+
+    pub(crate) fn is_balanced(&self) -> bool {
+        [&self.stdout, &self.stderr].iter().any(|text| text.lines().any(|line| line == "ledger balanced"))
     }
 
     /// What it complained about: the lines of standard error that are not the log.
