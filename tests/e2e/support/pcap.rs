@@ -45,6 +45,16 @@ impl Pcap {
         self
     }
 
+    /// Whether no packet is stamped before the one ahead of it.
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.packets.is_sorted_by_key(|packet| time(packet))
+    }
+
+    /// Puts the packets in the order of their times; those of one time stay as they are.
+    pub(crate) fn sort(&mut self) {
+        self.packets.sort_by_key(|packet| time(packet));
+    }
+
     /// The longest frame.
     pub(crate) fn longest(&self) -> usize {
         self.packets.iter().map(|packet| packet.len() - PACKET_HEADER).max().unwrap_or(0)
@@ -73,6 +83,11 @@ fn goes_up(frame: &[u8]) -> bool {
         let (source, destination) = both.split_at(both.len() / 2);
         source < destination
     })
+}
+
+/// Seconds and microseconds.
+fn time(packet: &[u8]) -> (Option<u32>, Option<u32>) {
+    (word(packet, 0), word(packet, 4))
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

@@ -28,6 +28,20 @@ impl FlowSpan {
         }
     }
 
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.attributes.contains_key(key)
+    }
+
+    /// The values of a list; none where it is absent.
+    pub(crate) fn texts(&self, key: &str) -> Vec<&str> {
+        let Some(Value::ArrayValue(list)) = self.attributes.get(key) else { return Vec::new() };
+        let values = list.values.iter().map(|value| match &value.value {
+            Some(Value::StringValue(text)) => text.as_str(),
+            other => panic!("{key} of {} has {other:?}", self.name),
+        });
+        values.collect()
+    }
+
     /// 0 where it is absent.
     pub(crate) fn number(&self, key: &str) -> u64 {
         match self.attributes.get(key) {
