@@ -56,9 +56,17 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
 
 /// All captures: the larger collection where it is there, else the repository's own.
 pub(crate) fn captures() -> Vec<Capture> {
-    let root = shared("captures").unwrap_or_else(|| repository().join("tests/captures"));
+    shared("captures").map_or_else(own_captures, |root| captures_in(&root))
+}
+
+/// The captures of the repository.
+pub(crate) fn own_captures() -> Vec<Capture> {
+    captures_in(&repository().join("tests/captures"))
+}
+
+fn captures_in(root: &Path) -> Vec<Capture> {
     let mut found = Vec::new();
-    for folder in entries(&root).iter().filter(|path| path.is_dir()) {
+    for folder in entries(root).iter().filter(|path| path.is_dir()) {
         for path in entries(folder) {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let counts = folder.join(format!("{file}.expected.json"));

@@ -12,7 +12,7 @@ mod receiver;
 mod rotel;
 mod span;
 
-pub(crate) use capture::{Capture, captures, repository, shared};
+pub(crate) use capture::{Capture, captures, own_captures, repository, shared};
 pub(crate) use counts::{Counts, spans_against_tshark};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use network::{Veth, is_root, left_out, sent_by_tcpreplay};

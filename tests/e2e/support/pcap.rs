@@ -33,6 +33,16 @@ impl Pcap {
         Some(Pcap { header: header.to_vec(), packets })
     }
 
+    /// A file of `frames`, one each millisecond.
+    pub(crate) fn of_frames(frames: &[Vec<u8>]) -> Pcap {
+        let header = [MAGIC, 0x0004_0002, 0, 0, 65_535, ETHERNET].map(u32::to_le_bytes).concat();
+        let packet = |(number, frame): (u32, &Vec<u8>)| {
+            let length = u32::try_from(frame.len()).expect("a frame is short");
+            [&[1, number * 1_000, length, length].map(u32::to_le_bytes).concat()[..], frame].concat()
+        };
+        Pcap { header, packets: (0..).zip(frames).map(packet).collect() }
+    }
+
     pub(crate) fn write(&self, path: &Path) {
         let mut bytes = self.header.clone();
         self.packets.iter().for_each(|packet| bytes.extend_from_slice(packet));

@@ -32,6 +32,17 @@ impl FlowSpan {
         self.attributes.contains_key(key)
     }
 
+    /// Every attribute and its type, as the convention calls types.
+    pub(crate) fn types(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let kind = |value: &Value| match value {
+            Value::StringValue(_) => "string",
+            Value::IntValue(_) => "long",
+            Value::ArrayValue(_) => "string[]",
+            _ => "none of the convention",
+        };
+        self.attributes.iter().map(move |(key, value)| (key.as_str(), kind(value)))
+    }
+
     /// The values of a list; none where it is absent.
     pub(crate) fn texts(&self, key: &str) -> Vec<&str> {
         let Some(Value::ArrayValue(list)) = self.attributes.get(key) else { return Vec::new() };
