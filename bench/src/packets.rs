@@ -12,6 +12,7 @@ pub struct Packets {
     next: usize,
     /// Each flow's next segment in each round.
     sequence: u32,
+    beside: Beside,
     frame: [u8; FRAME_LEN],
     burst: Vec<Packet>,
 }
@@ -29,7 +30,14 @@ impl Packets {
 
     fn of(stamps: Vec<Stamp>) -> Packets {
         let frame = frames::template(tcp_flag::ACK);
-        Packets { stamps, next: 0, sequence: 0, frame, burst: Vec::with_capacity(MAX_BURST) }
+        Packets {
+            stamps,
+            next: 0,
+            sequence: 0,
+            beside: Beside::default(),
+            frame,
+            burst: Vec::with_capacity(MAX_BURST),
+        }
     }
 
     /// The next [`MAX_BURST`] packets, all received at `at`.
@@ -43,15 +51,8 @@ impl Packets {
                 self.sequence = self.sequence.wrapping_add(PAYLOAD_LEN);
             }
             let options = ParseOptions::default();
-            let parsed = wire::parse(
-                LinkType::Ethernet,
-                &self.frame,
-                64,
-                at,
-                PortId(0),
-                &options,
-                &mut Beside::default(),
-            );
+            let parsed =
+                wire::parse(LinkType::Ethernet, &self.frame, 64, at, PortId(0), &options, &mut self.beside);
             self.burst.push(parsed.expect("the frame is a sound one").packet);
         }
         &self.burst

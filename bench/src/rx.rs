@@ -321,14 +321,14 @@ fn read_headers(source: &mut StampedSource, stop: &AtomicBool) -> u64 {
 fn parse_headers(source: &mut StampedSource, stop: &AtomicBool) -> u64 {
     let options = ParseOptions::default();
     let (link, port) = (source.link(), source.port());
+    let mut beside = Beside::default();
     bursts(source, stop, |data, wire_len, _| {
-        let _ =
-            black_box(wire::parse(link, data, wire_len, Nanos(0), port, &options, &mut Beside::default()));
+        let _ = black_box(wire::parse(link, data, wire_len, Nanos(0), port, &options, &mut beside));
     })
 }
 
 #[inline]
-fn bursts(source: &mut StampedSource, stop: &AtomicBool, visit: impl Fn(&[u8], u32, &mut u64)) -> u64 {
+fn bursts(source: &mut StampedSource, stop: &AtomicBool, mut visit: impl FnMut(&[u8], u32, &mut u64)) -> u64 {
     let (mut packets, mut sum) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
         let received = source.receive();

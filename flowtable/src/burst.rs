@@ -63,10 +63,15 @@ impl Burst {
         &mut self.packets
     }
 
-    /// The tunnel of one of its packets.
+    /// The tunnels its packets came in.
     #[inline]
+    pub(crate) fn tunnels(&self) -> &[Tunnel] {
+        &self.tunnels
+    }
+
+    /// The tunnel of one of its packets.
     pub fn tunnel_of(&self, packet: &Packet) -> Option<&Tunnel> {
-        self.tunnels.get((packet.tunnel as usize).wrapping_sub(1))
+        packet.tunnel_among(&self.tunnels)
     }
 
     /// What the burst's ICMP errors say, each with the number of packets before it.

@@ -5,7 +5,7 @@
 use crate::event::EventKind;
 use crate::key::Direction;
 use crate::packet::tcp_flag;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use crate::time::Nanos;
 
 /// Events kept in the slot; more go to the flow's details.
@@ -25,7 +25,7 @@ pub(crate) struct Track {
     /// The latest acknowledgment sent, where [`Marks::ACKED`] says so.
     pub(crate) acknowledged: [AtomicU32; 2],
     /// The window announced with it.
-    pub(crate) windows: AtomicU32,
+    pub(crate) windows: [AtomicU16; 2],
     /// Exchanges measured.
     pub(crate) exchanges: AtomicU32,
     /// When the initiator last sent a request; before the first SYN/ACK, its last SYN.
@@ -147,20 +147,6 @@ impl Track {
         let word = ns.min(EXCHANGE_MAX_NS) << MARK_BITS | u64::from(marks.0);
         self.exchange_and_marks.store(word, Ordering::Relaxed);
     }
-
-    /// The window `direction` announced last.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "one half of the word")]
-    pub(crate) fn window(&self, direction: Direction) -> u16 {
-        (self.windows.load(Ordering::Relaxed) >> (16 * direction as u32)) as u16
-    }
-
-    #[inline]
-    pub(crate) fn set_window(&self, direction: Direction, window: u16) {
-        let shift = 16 * direction as u32;
-        let others = self.windows.load(Ordering::Relaxed) & !(0xffff << shift);
-        self.windows.store(others | u32::from(window) << shift, Ordering::Relaxed);
-    }
 }
 
 impl Conn {
@@ -228,14 +214,11 @@ mod tests {
     }
 
     #[test]
-    fn exchange_marks_and_windows_do_not_disturb_each_other() {
+    fn exchange_and_marks_do_not_disturb_each_other() {
         let track = Track::default();
         track.put_exchange(123_456_789, Marks(Marks::ASKED | Marks::SND));
         track.set_marks(track.marks().without(Marks::ASKED));
         assert_eq!((track.exchange(), track.marks()), (123_456_789, Marks(Marks::SND)));
-        track.set_window(Direction::HiToLo, 0xffff);
-        track.set_window(Direction::LoToHi, 7);
-        assert_eq!([Direction::LoToHi, Direction::HiToLo].map(|way| track.window(way)), [7, 0xffff]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod mem;
 mod observer;
 mod orientation;
 mod packet;
+mod plain;
 mod record;
 mod sequence;
 mod shadow;

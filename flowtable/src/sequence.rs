@@ -222,6 +222,7 @@ fn on_acknowledgment(flow: &mut Flow<'_>, packet: &Packet) {
     let (track, marks) = (flow.track, flow.track.marks());
     let word = &track.acknowledged[way as usize];
     let before = word.load(Ordering::Relaxed);
+    let window = track.windows[way as usize].load(Ordering::Relaxed);
     let plain = segment.flags & (tcp_flag::SYN | tcp_flag::FIN) == 0;
     if !marks.has_by(Marks::ACKED, way) {
         word.store(segment.acknowledgment, Ordering::Relaxed);
@@ -230,7 +231,7 @@ fn on_acknowledgment(flow: &mut Flow<'_>, packet: &Packet) {
         if reaches(segment.acknowledgment, before) {
             word.store(segment.acknowledgment, Ordering::Relaxed);
         }
-    } else if segment.payload == 0 && plain && segment.window == track.window(way) {
+    } else if segment.payload == 0 && plain && segment.window == window {
         let peer = way.flipped();
         let outstanding = marks.has_by(Marks::SEQUENCE, peer)
             && !reaches(before, track.next_sequence[peer as usize].load(Ordering::Relaxed));
@@ -238,9 +239,7 @@ fn on_acknowledgment(flow: &mut Flow<'_>, packet: &Packet) {
             flow.count(Count::DuplicateAck, way);
         }
     }
-    if segment.window != track.window(way) {
-        track.set_window(way, segment.window);
-    }
+    track.windows[way as usize].store(segment.window, Ordering::Relaxed);
     if segment.window == 0 && plain {
         flow.count(Count::ZeroWindow, way);
         flow.event(EventKind::TcpZeroWindow, packet.at);

@@ -119,6 +119,11 @@ impl Meta {
     }
 
     #[inline]
+    pub(crate) fn is_established(self) -> bool {
+        self.0 & Meta::STATE_BITS == TcpState::Established as u32
+    }
+
+    #[inline]
     pub(crate) fn set_state(&mut self, state: TcpState) {
         self.0 = self.0 & !Meta::STATE_BITS | state as u32;
     }

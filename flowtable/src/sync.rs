@@ -3,13 +3,13 @@
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering, fence},
+    atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
 };
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering, fence},
+    atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
 };
 
 /// A bounded queue that neither side ever waits on: [`Mailbox::put`] gives the message back when there is no room.

@@ -7,7 +7,7 @@ use crate::key::{Direction, protocol};
 use crate::packet::{Packet, tcp_flag};
 use crate::slot::Meta;
 use crate::sync::Ordering;
-use crate::{handshake, orientation, sequence};
+use crate::{handshake, orientation, plain, sequence};
 
 /// State of the initiator's endpoint as inferred at the probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -90,16 +90,11 @@ pub(crate) fn opening_state(packet: &Packet) -> TcpState {
 /// Follows `packet`, the flow's `ordinal`-th: flags, handshake, state, sequence. Called inside an update.
 #[inline]
 pub(crate) fn follow(flow: &mut Flow<'_>, packet: &Packet, ordinal: u64) {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the low 32 bits are what is kept; 0 is kept for never"
-    )]
-    let stamp = (ordinal as u32).max(1);
     if packet.tcp.flags == 0 {
         // No header: a later fragment, or one cut short. A segment without any flag says nothing either.
         return;
     }
-    note_flags(flow.track, flow.conn, packet.tcp.flags, stamp);
+    note_flags(flow.track, flow.conn, packet.tcp.flags, plain::stamp(ordinal));
     let state_flags = packet.tcp.flags & STATE_FLAGS;
     if flow.track.marks().has(Marks::ANSWERED) && state_flags & (tcp_flag::SYN | tcp_flag::RST) == 0 {
         handshake::on_ack(flow, packet);

@@ -12,16 +12,15 @@ use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
 use crate::key::protocol;
 use crate::mem::{MemoryError, Slab, prefetch};
-use crate::orientation;
 use crate::packet::{Packet, Quote, Role, tcp_flag};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
 use crate::slot::{Hot, KeyWords, Lines, Meta, SlotId};
 use crate::sync::{Arc, Ordering};
 use crate::table::{Handover, REGION_SLOTS, Shared, TableConfig, TableStats};
-use crate::tcp;
 use crate::time::Nanos;
 use crate::tunnel::Tunnel;
+use crate::{orientation, plain, tcp};
 
 /// Packets worked through in one round of stages.
 pub const MAX_BURST: usize = 64;
@@ -40,7 +39,8 @@ pub struct Writer {
     /// No flow starts before this: the end of the latest one that ended, and a nanosecond. Time does not run backwards, and
     /// no two flows of a key share their start.
     floor: Nanos,
-    staged: Box<[Staged; MAX_BURST]>,
+    /// One for each packet of a round; away from here while a round is worked through.
+    staged: Vec<Staged>,
     exclusions: Arc<Exclusions>,
     free_details: FreeDetails,
     events: EventDetail,
@@ -101,7 +101,7 @@ impl Writer {
             free_len: capacity,
             service_ports: config.service_ports.clone().into_boxed_slice(),
             floor: Nanos(0),
-            staged: Box::new([NOTHING_STAGED; MAX_BURST]),
+            staged: vec![NOTHING_STAGED; MAX_BURST],
             shared,
             exclusions: Arc::default(),
             events: config.events,
@@ -116,33 +116,29 @@ impl Writer {
         let mut counted = 0;
         for (before, quote) in burst.quotes() {
             let (earlier, later) = packets.split_at((before - counted).min(packets.len()));
-            outcome += self.update_all(earlier, |packet| burst.tunnel_of(packet));
+            outcome += self.update_all(earlier, burst.tunnels());
             self.mark(quote);
             (packets, counted) = (later, *before);
         }
-        outcome += self.update_all(packets, |packet| burst.tunnel_of(packet));
+        outcome += self.update_all(packets, burst.tunnels());
         outcome
     }
 
     /// [`Writer::update`] for packets outside tunnels.
     pub fn update_burst(&mut self, packets: &[Packet]) -> BurstOutcome {
-        self.update_all(packets, |_| None)
+        self.update_all(packets, &[])
     }
 
-    #[inline]
-    fn update_all<'a>(
-        &mut self,
-        packets: &[Packet],
-        tunnel_of: impl Fn(&Packet) -> Option<&'a Tunnel>,
-    ) -> BurstOutcome {
+    fn update_all(&mut self, packets: &[Packet], tunnels: &[Tunnel]) -> BurstOutcome {
         let mut outcome = BurstOutcome::default();
+        let mut all_staged = std::mem::take(&mut self.staged);
         for burst in packets.chunks(MAX_BURST) {
-            for (packet, staged) in burst.iter().zip(self.staged.iter_mut()) {
+            for (packet, staged) in burst.iter().zip(&mut all_staged) {
                 staged.words = self.hasher.words(&packet.key);
                 staged.hash = self.hasher.hash(&staged.words);
                 self.index.prefetch(staged.hash);
             }
-            for (packet, staged) in burst.iter().zip(self.staged.iter_mut()) {
+            for (packet, staged) in burst.iter().zip(&mut all_staged) {
                 staged.guess = self.index.guess(staged.hash).unwrap_or(NO_SLOT);
                 let slot = staged.guess.0 as usize;
                 if let (Some(hot), Some(track), Some(cold)) =
@@ -157,16 +153,16 @@ impl Writer {
                     }
                 }
             }
-            for (at, packet) in burst.iter().enumerate() {
-                let staged = self.staged[at % MAX_BURST];
-                let tunnel = if packet.tunnel == 0 { None } else { tunnel_of(packet) };
-                match self.count(packet, tunnel, &staged) {
+            for (packet, staged) in burst.iter().zip(&all_staged) {
+                let tunnel = packet.tunnel_among(tunnels);
+                match self.count(packet, tunnel, staged) {
                     Admission::Counted => outcome.in_flows += 1,
                     Admission::Full => outcome.table_full += 1,
                     Admission::Excluded => outcome.excluded += 1,
                 }
             }
         }
+        self.staged = all_staged;
         outcome
     }
 
@@ -234,7 +230,7 @@ impl Writer {
                 Admission::Counted
             }
             Some(slot) => {
-                self.touch(slot, packet, tunnel);
+                self.count_in(slot, packet, tunnel);
                 Admission::Counted
             }
             None => self.admit(packet, tunnel, words, hash),
@@ -298,23 +294,30 @@ impl Writer {
         self.touch(slot, packet, tunnel);
     }
 
-    /// Counts `packet` in the flow at `slot`.
+    /// Counts `packet` in the flow at `slot`: in one step where that will do.
     #[inline]
+    fn count_in(&mut self, slot: SlotId, packet: &Packet, tunnel: Option<&Tunnel>) {
+        let at = slot.0 as usize;
+        let hot = &self.shared.hot[at];
+        if tunnel.is_none() {
+            if packet.key.protocol != protocol::TCP {
+                return plain::datagram(hot, packet);
+            }
+            if plain::segment(hot, &self.shared.track[at], packet) {
+                return;
+            }
+        }
+        self.touch(slot, packet, tunnel);
+    }
+
+    /// Counts `packet` in the flow at `slot`, whatever it is.
+    #[inline(never)]
     fn touch(&mut self, slot: SlotId, packet: &Packet, tunnel: Option<&Tunnel>) {
         let mut flow = Flow::of(&self.shared, slot, &mut self.free_details, self.events);
         let hot = flow.hot;
         hot.version.update(|| {
-            let side = packet.direction as usize;
-            let packets = hot.packets[side].load(Ordering::Relaxed) + 1;
-            hot.packets[side].store(packets, Ordering::Relaxed);
-            hot.bytes[side]
-                .store(hot.bytes[side].load(Ordering::Relaxed) + u64::from(packet.bytes), Ordering::Relaxed);
-            // A packet stamped earlier than the one before it does not turn time back.
-            if packet.at.0 > hot.last_seen.load(Ordering::Relaxed) {
-                hot.last_seen.store(packet.at.0, Ordering::Relaxed);
-            }
+            let ordinal = plain::add(hot, packet);
             if packet.key.protocol == protocol::TCP {
-                let ordinal = packets + hot.packets[1 - side].load(Ordering::Relaxed);
                 tcp::follow(&mut flow, packet, ordinal);
             } else if packet.role != Role::Unknown {
                 orientation::on_evidence(hot, packet);

@@ -3,7 +3,10 @@
 
 mod packets;
 
-use flowtable::{FlowRecord, Nanos, NetworkError, Observer, TcpState, table, tcp_flag};
+use flowtable::{
+    Burst, Endpoint, Family, FlowRecord, Nanos, NetworkError, Observer, TcpState, Tunnel, TunnelKind, table,
+    tcp_flag,
+};
 use packets::{MS, Tcp, config, tcp};
 use proptest::prelude::*;
 
@@ -40,6 +43,26 @@ fn segments() -> impl Strategy<Value = Vec<Segment>> {
         },
     );
     prop::collection::vec(segment, 1..60)
+}
+
+/// Segments mostly in sequence, as two endpoints with a little to say would send them, and odd ones between.
+fn conversations() -> impl Strategy<Value = Vec<Segment>> {
+    let odd = prop::option::weighted(0.1, (any::<u8>(), -20i32..20));
+    let step = (any::<bool>(), 0u32..3, any::<bool>(), any::<bool>(), odd);
+    prop::collection::vec(step, 1..60).prop_map(|steps| {
+        let mut next = [u32::MAX - 10, 5];
+        let mut segments = Vec::new();
+        for (up, payload, push, acknowledges, odd) in steps {
+            let (own, peer) = if up { (0, 1) } else { (1, 0) };
+            let flags = tcp_flag::ACK | if push { tcp_flag::PSH } else { 0 };
+            let (flags, moved) = odd.unwrap_or((flags, 0));
+            let acknowledgment = if acknowledges { next[peer] } else { next[peer].wrapping_sub(1) };
+            let sequence = next[own].wrapping_add_signed(moved);
+            segments.push(Segment { up, flags, sequence, acknowledgment, payload });
+            next[own] = next[own].wrapping_add(payload);
+        }
+        segments
+    })
 }
 
 fn send(writer: &mut flowtable::Writer, (from, to): ((u32, u16), (u32, u16)), at_ms: u64, segment: &Segment) {
@@ -133,6 +156,41 @@ proptest! {
             prop_assert_eq!((one.to_destination, one.to_source), (other.to_destination, other.to_source));
             prop_assert_eq!((one.source().1, one.initiator), (other.source().1, other.initiator));
         }
+    }
+
+    /// A packet in a tunnel goes the general way, one outside where it can the short one.
+    #[test]
+    fn the_short_way_counts_as_the_general_one(segments in conversations()) {
+        let sealed = Tunnel {
+            kind: TunnelKind::Esp,
+            family: Family::V4,
+            protocol: 50,
+            source: Endpoint { address: 1, port: 0 },
+            destination: Endpoint { address: 2, port: 0 },
+            id: None, key: None, spi: None, sender_index: None, receiver_index: None,
+        };
+        let records = [None, Some(sealed)].map(|tunnel| {
+            let (mut writer, mut sweeper) = table(&config(64)).expect("little memory");
+            let mut records = Vec::new();
+            for (at_ms, segment) in (0..).zip(&segments) {
+                let (from, to) = if segment.up { (CLIENT, SERVER) } else { (SERVER, CLIENT) };
+                let Segment { flags, sequence, acknowledgment, payload, .. } = *segment;
+                let packet = tcp(from, to, at_ms, &Tcp { sequence, acknowledgment, payload, flags });
+                let mut burst = Burst::with_capacity(1);
+                match tunnel {
+                    None => burst.push(packet),
+                    Some(tunnel) => burst.push_in(tunnel, packet),
+                }
+                writer.update(&burst);
+                if at_ms % 16 == 15 {
+                    sweeper.flush(Nanos(at_ms * MS), &mut records);
+                }
+            }
+            sweeper.flush(Nanos(1_000 * MS), &mut records);
+            records.into_iter().map(|record| FlowRecord { tunnel: None, ..record }).collect::<Vec<_>>()
+        });
+        let [short, general] = records;
+        prop_assert_eq!(short, general);
     }
 
     /// All that a record says of a connection hangs together, whatever was sent.

@@ -1,0 +1,80 @@
+//! The next segment of an established TCP connection, and a datagram: nearly every packet of most links, counted in one step.
+//! Gives `false`, having done nothing, for all else, which [`crate::flow`] sees to; what is done here is what would be done
+//! there.
+
+use crate::connection::{Marks, Track};
+use crate::orientation;
+use crate::packet::{Packet, Role, tcp_flag};
+use crate::slot::{Hot, Meta};
+use crate::sync::Ordering;
+
+/// Counts `packet` in the flow. Gives the number of packets it has now. Called inside an update.
+#[inline]
+pub(crate) fn add(hot: &Hot, packet: &Packet) -> u64 {
+    let side = packet.direction as usize;
+    let packets = hot.packets[side].load(Ordering::Relaxed) + 1;
+    hot.packets[side].store(packets, Ordering::Relaxed);
+    hot.bytes[side]
+        .store(hot.bytes[side].load(Ordering::Relaxed) + u64::from(packet.bytes), Ordering::Relaxed);
+    // A packet stamped earlier than the one before it does not turn time back.
+    let last_seen = hot.last_seen.load(Ordering::Relaxed).max(packet.at.0);
+    hot.last_seen.store(last_seen, Ordering::Relaxed);
+    packets + hot.packets[1 - side].load(Ordering::Relaxed)
+}
+
+/// A packet of another protocol than TCP.
+#[inline]
+pub(crate) fn datagram(hot: &Hot, packet: &Packet) {
+    hot.version.update(|| {
+        add(hot, packet);
+        if packet.role != Role::Unknown {
+            orientation::on_evidence(hot, packet);
+        }
+    });
+}
+
+/// A segment in sequence, without any flag but ACK and PSH, that changes neither the connection's state nor whose turn it
+/// is, and repeats no acknowledgment. All conditions are looked at together: most packets meet them all.
+#[inline]
+pub(crate) fn segment(hot: &Hot, track: &Track, packet: &Packet) -> bool {
+    let (segment, side) = (&packet.tcp, packet.direction as usize);
+    let meta = Meta(hot.meta.load(Ordering::Relaxed));
+    let marks = track.marks();
+    let known = Marks::SEQUENCE << side | Marks::ACKED << side;
+    let acknowledged = track.acknowledged[side].load(Ordering::Relaxed);
+    let advance = segment.acknowledgment.wrapping_sub(acknowledged);
+    let request = packet.direction == meta.initiator_direction();
+    let data = segment.payload > 0;
+    let plain = (segment.flags & !tcp_flag::PSH == tcp_flag::ACK)
+        & meta.is_established()
+        & (marks.0 & (known | Marks::ANSWERED) == known)
+        & (segment.sequence == track.next_sequence[side].load(Ordering::Relaxed))
+        & (advance < 1 << 31)
+        & (data | (advance > 0))
+        & (!data | (marks.has(Marks::ASKED) == request))
+        & (segment.window != 0);
+    if !plain {
+        return false;
+    }
+    hot.version.update(|| {
+        let stamp = stamp(add(hot, packet));
+        let [push, ack] = &track.common_flag_at;
+        let pushed = push.load(Ordering::Relaxed);
+        push.store(if segment.flags & tcp_flag::PSH != 0 { stamp } else { pushed }, Ordering::Relaxed);
+        ack.store(stamp, Ordering::Relaxed);
+        let next = segment.sequence.wrapping_add(segment.payload);
+        track.next_sequence[side].store(next, Ordering::Relaxed);
+        track.acknowledged[side].store(segment.acknowledgment, Ordering::Relaxed);
+        track.windows[side].store(segment.window, Ordering::Relaxed);
+        let asked_at = track.asked_at.load(Ordering::Relaxed);
+        track.asked_at.store(if data & request { packet.at.0 } else { asked_at }, Ordering::Relaxed);
+    });
+    true
+}
+
+/// The number of a packet in its flow as flags remember it: the low 32 bits, and never 0, which is kept for never.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are what is kept")]
+pub(crate) fn stamp(ordinal: u64) -> u32 {
+    (ordinal as u32).max(1)
+}
