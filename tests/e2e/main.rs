@@ -10,6 +10,7 @@ mod support;
 mod arkime;
 mod bad_input;
 mod community_id;
+mod construct;
 mod coverage;
 mod demo;
 mod devices;
