@@ -124,6 +124,12 @@ impl Expected {
         self
     }
 
+    /// The same without an attribute it would have.
+    pub(crate) fn without(mut self, key: &str) -> Expected {
+        assert!(self.attributes.remove(key).is_some(), "{key}");
+        self
+    }
+
     pub(crate) fn ends_by(self, reason: &str) -> Expected {
         self.set("flow.end_reason", reason)
     }

@@ -9,6 +9,9 @@ mod expected;
 mod talk;
 mod tape;
 
+mod fragments;
+mod headers;
+mod icmp;
 mod orientation;
 mod records;
 mod sequence;

@@ -104,6 +104,11 @@ impl Talk {
         Talk::new(client(), server().on_port(53), UDP)
     }
 
+    /// The same, with each IP packet made a frame by `wrap`.
+    pub(crate) fn wrapped(self, wrap: impl Fn(&[u8], Way) -> Vec<u8> + 'static) -> Talk {
+        Talk { wrap: Box::new(wrap), ..self }
+    }
+
     fn ends(&self, way: Way) -> (End, End) {
         match way {
             Way::Up => (self.source, self.destination),
@@ -122,6 +127,13 @@ impl Talk {
         let octets = u64::try_from(packet.len()).expect("it is short");
         let frame = (self.wrap)(packet, way);
         self.sent.push(Sent { at: BASE + at, way, octets, flags, frame });
+    }
+
+    /// Sends `packet` from the source in the place of all that was sent before.
+    pub(crate) fn sends_only(mut self, at: u64, packet: &[u8]) -> Talk {
+        self.sent.clear();
+        self.packet(at, Way::Up, packet, 0);
+        self
     }
 
     /// Sends what goes behind the IP header.
@@ -166,6 +178,11 @@ impl Talk {
 
     pub(crate) fn frames(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.sent.iter().map(|sent| (sent.at, sent.frame.as_slice()))
+    }
+
+    /// The IP packet sent as the `place`-th, where it went over plain Ethernet.
+    pub(crate) fn ip_packet(&self, place: usize) -> &[u8] {
+        &self.sent[place].frame[14..]
     }
 
     pub(crate) fn len(&self) -> usize {

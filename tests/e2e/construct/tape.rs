@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use super::build::End;
 use super::expected::{Expected, Is};
 use super::talk::{Talk, UDP, Way};
-use crate::support::{folder, read_file, replay};
+use crate::support::{Finished, folder, read_file, replay};
 
 /// pcap with times in nanoseconds.
 const MAGIC: u32 = 0xa1b2_3c4d;
@@ -30,6 +30,7 @@ pub(crate) struct Tape {
 
 /// What a replay came to.
 pub(crate) struct Replayed {
+    pub(crate) finished: Finished,
     spans: Vec<Span>,
 }
 
@@ -58,6 +59,11 @@ impl Tape {
         self.frames.extend(talk.frames().map(|(at, frame)| (at, frame.to_vec())));
     }
 
+    /// The same with only the first octets of each frame captured.
+    pub(crate) fn cut_to(self, snaplen: usize) -> Tape {
+        Tape { snaplen: Some(snaplen), ..self }
+    }
+
     fn write(&self, path: &Path) {
         let header = [MAGIC, 0x0004_0002, 0, 0, SNAPLEN, ETHERNET];
         let mut file: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -81,7 +87,7 @@ impl Tape {
         assert!(finished.complaints().is_empty(), "{finished:#?}");
         // Held to what every span must be.
         read_file(&spans);
-        Replayed { spans: spans_of(&spans) }
+        Replayed { finished, spans: spans_of(&spans) }
     }
 }
 
@@ -120,6 +126,13 @@ impl Replayed {
     pub(crate) fn seen(&self) -> Vec<Expected> {
         let seen = self.spans.iter().map(|span| self.read(span));
         seen.filter(|span| span.attributes.get("source.address") != Some(&CLOCK.into())).collect()
+    }
+
+    /// The number in a row of the printed ledger; 0 where there is no such row.
+    pub(crate) fn row(&self, name: &str) -> u64 {
+        let rows = self.finished.stdout.lines().filter_map(|line| line.rsplit_once(' '));
+        let mut found = rows.filter(|(row, _)| row.trim() == name).map(|(_, number)| number);
+        found.next().map_or(0, |number| number.parse().expect("a number ends each row"))
     }
 
     fn read(&self, span: &Span) -> Expected {

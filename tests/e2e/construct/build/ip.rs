@@ -1,6 +1,7 @@
 //! Ethernet frames and IP packets put together octet by octet: VLAN tags, MPLS labels, PPPoE, IPv4 and IPv6, fragments.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 /// Where a packet comes from or goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,30 @@ pub(crate) fn ethertype(packet: &[u8]) -> u16 {
     if packet[0] >> 4 == 4 { 0x0800 } else { 0x86dd }
 }
 
+/// Puts a tag (0x8100, or 0x88a8 for the outer of two) behind the MAC addresses of `frame`.
+pub(crate) fn tagged(frame: &[u8], tag: u16, vlan: u16) -> Vec<u8> {
+    [&frame[..12], &tag.to_be_bytes(), &vlan.to_be_bytes(), &frame[12..]].concat()
+}
+
+/// Puts labels between the Ethernet header of `frame` and its packet, the first one outermost.
+pub(crate) fn labelled(frame: &[u8], labels: &[u32]) -> Vec<u8> {
+    let entry = |(place, label): (usize, &u32)| {
+        let bottom = u32::from(place + 1 == labels.len());
+        (label << 12 | bottom << 8 | 64).to_be_bytes()
+    };
+    let stack: Vec<u8> = labels.iter().enumerate().flat_map(entry).collect();
+    [&frame[..12], &[0x88, 0x47], &stack, &frame[14..]].concat()
+}
+
+/// Puts a PPPoE session between the Ethernet header of `frame` and its packet.
+pub(crate) fn in_session(frame: &[u8], session: u16) -> Vec<u8> {
+    let packet = &frame[14..];
+    let protocol: u16 = if packet[0] >> 4 == 4 { 0x0021 } else { 0x0057 };
+    let length = u16::try_from(packet.len() + 2).expect("it is short");
+    let header = [&[0x11, 0][..], &session.to_be_bytes(), &length.to_be_bytes(), &protocol.to_be_bytes()];
+    [&frame[..12], &[0x88, 0x64], &header.concat(), packet].concat()
+}
+
 /// An IP header, of the version of its addresses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ip {
@@ -81,6 +106,12 @@ impl Ip {
     /// The whole packet around `payload`.
     pub(crate) fn packet(&self, payload: &[u8]) -> Vec<u8> {
         self.around(payload, None)
+    }
+
+    /// The octets `range` of `payload` as a fragment; all but the last begin and end at a multiple of eight.
+    pub(crate) fn part(&self, payload: &[u8], range: Range<usize>) -> Vec<u8> {
+        let part = Part { offset: range.start, more: range.end < payload.len() };
+        self.around(&payload[range], Some(part))
     }
 
     fn around(&self, payload: &[u8], part: Option<Part>) -> Vec<u8> {

@@ -3,5 +3,5 @@
 mod ip;
 mod upper;
 
-pub(crate) use ip::{End, Ip, ethernet};
-pub(crate) use upper::{Segment, echo, flag, icmp, udp};
+pub(crate) use ip::{End, Ip, ethernet, in_session, labelled, tagged};
+pub(crate) use upper::{Segment, TCP_LEN, echo, flag, icmp, icmp_error, udp};

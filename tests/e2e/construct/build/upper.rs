@@ -7,7 +7,13 @@ pub(crate) mod flag {
     pub(crate) const RST: u8 = 0x04;
     pub(crate) const PSH: u8 = 0x08;
     pub(crate) const ACK: u8 = 0x10;
+    pub(crate) const URG: u8 = 0x20;
+    pub(crate) const ECE: u8 = 0x40;
+    pub(crate) const CWR: u8 = 0x80;
 }
+
+/// Octets of a TCP header with the timestamps that each has here.
+pub(crate) const TCP_LEN: u64 = 32;
 
 /// A segment; its payload is `payload` octets.
 #[derive(Clone, Copy, Debug)]
@@ -47,4 +53,9 @@ pub(crate) fn icmp(kind: u8, code: u8, rest: &[u8]) -> Vec<u8> {
 /// An echo request or reply with `octets` of data.
 pub(crate) fn echo(kind: u8, octets: usize) -> Vec<u8> {
     icmp(kind, 0, &[&[0, 7, 0, 1][..], &vec![b'e'; octets]].concat())
+}
+
+/// An ICMP error about `packet`.
+pub(crate) fn icmp_error(kind: u8, code: u8, packet: &[u8]) -> Vec<u8> {
+    icmp(kind, code, &[&[0; 4], packet].concat())
 }
