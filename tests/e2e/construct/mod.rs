@@ -12,6 +12,7 @@ mod tape;
 mod fragments;
 mod headers;
 mod icmp;
+mod intake;
 mod nested;
 mod orientation;
 mod records;

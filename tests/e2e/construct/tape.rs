@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::build::End;
 use super::expected::{Expected, Is};
-use super::talk::{Talk, UDP, Way};
+use super::talk::{BASE, Talk, UDP, Way};
 use crate::support::{Finished, folder, read_file, replay};
 
 /// pcap with times in nanoseconds.
@@ -51,6 +51,12 @@ impl Tape {
         clock.datagram(at, Way::Up, 0);
         self.frames.extend(clock.frames().map(|(at, frame)| (at, frame.to_vec())));
         self.frames.sort_by_key(|(at, _)| *at);
+        self
+    }
+
+    /// The same with a frame at `at` that is of no conversation.
+    pub(crate) fn and_frame(mut self, at: u64, frame: &[u8]) -> Tape {
+        self.frames.push((BASE + at, frame.to_vec()));
         self
     }
 
