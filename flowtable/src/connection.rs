@@ -28,9 +28,9 @@ pub(crate) struct Track {
     pub(crate) windows: [AtomicU16; 2],
     /// Exchanges measured.
     pub(crate) exchanges: AtomicU32,
-    /// When the initiator last sent a request; before the first SYN/ACK, its last SYN.
+    /// When the initiator last sent a request; while [`Marks::CALLING`] stands, its last SYN.
     pub(crate) asked_at: AtomicU64,
-    /// Sum of all exchanges, ns; until the handshake is complete, when the last SYN/ACK came.
+    /// Sum of all exchanges, ns.
     pub(crate) exchange_sum: AtomicU64,
     /// The latest exchange in ns above 16 bits of [`Marks`].
     exchange_and_marks: AtomicU64,
@@ -52,7 +52,7 @@ pub(crate) struct Conn {
     pub(crate) closed_at: AtomicU64,
     /// SYN to SYN/ACK in ns, where [`Marks::SND`] says so.
     pub(crate) handshake_snd: AtomicU64,
-    /// SYN/ACK to ACK in ns, where [`Marks::CND`] says so.
+    /// SYN/ACK to ACK in ns, where [`Marks::CND`] says so; before, where [`Marks::ANSWERED`] does, when the SYN/ACK came.
     pub(crate) handshake_cnd: AtomicU64,
     /// The first events, see [`pack_event`].
     pub(crate) events: [AtomicU64; EVENTS_IN_SLOT],

@@ -49,7 +49,7 @@ fn answered(flow: &mut Flow<'_>, packet: &Packet) {
     }
     if !marks.has(Marks::CND) {
         if flow.meta().state().is_opening() {
-            track.exchange_sum.store(packet.at.0, Ordering::Relaxed);
+            conn.handshake_cnd.store(packet.at.0, Ordering::Relaxed);
             marks = marks.with(Marks::ANSWERED);
         }
     } else if let Some(details) = flow.details() {
@@ -73,7 +73,7 @@ pub(crate) fn on_ack(flow: &mut Flow<'_>, packet: &Packet) {
     let (track, conn) = (flow.track, flow.conn);
     let marks = track.marks().without(Marks::ANSWERED);
     if !marks.has(Marks::CND) {
-        let cnd = packet.at.0.saturating_sub(track.exchange_sum.load(Ordering::Relaxed));
+        let cnd = packet.at.0.saturating_sub(conn.handshake_cnd.load(Ordering::Relaxed));
         conn.handshake_cnd.store(cnd, Ordering::Relaxed);
     } else if let Some(details) = flow.own_details() {
         end_round(&details.rounds[CND], packet.at.0, conn.handshake_cnd.load(Ordering::Relaxed));

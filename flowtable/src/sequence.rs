@@ -60,7 +60,7 @@ pub(crate) fn sequence_length(segment: &TcpSegment) -> u32 {
 fn on_data(flow: &mut Flow<'_>, packet: &Packet) {
     let meta = flow.meta();
     if meta.state().is_opening() {
-        // Until the handshake is complete its times stand where those of exchanges will.
+        // Until the handshake is complete the time of the SYN stands where that of the request will.
         return;
     }
     let (track, marks) = (flow.track, flow.track.marks());
@@ -69,7 +69,8 @@ fn on_data(flow: &mut Flow<'_>, packet: &Packet) {
     track.asked_at.store(if request { packet.at.0 } else { asked_at }, Ordering::Relaxed);
     if marks.has(Marks::ASKED) != request {
         if request {
-            track.set_marks(marks.with(Marks::ASKED));
+            // A SYN/ACK that comes after a request is late, and the time of its SYN is gone.
+            track.set_marks(marks.with(Marks::ASKED).without(Marks::CALLING));
         } else {
             end_exchange(track, packet.at.0, marks.without(Marks::ASKED));
         }

@@ -171,7 +171,6 @@ impl Shadow {
         let (snd, cnd) = (known(Marks::SND, 0), known(Marks::CND, 1));
         let [snd_jitter, cnd_jitter] = last.details.map_or([None; 2], |details| details.handshake_jitter);
         let timing = |latency_ns, jitter: Option<f64>| Timing { latency_ns, jitter_ns: jitter.map(whole_ns) };
-        // While the handshake is under way the word of the sum holds something else, and there are no exchanges.
         let mean = mean_ns(connection.exchange_sum, connection.exchanges);
         let jitter = (connection.exchanges > 1).then(|| whole_ns(connection.exchange_jitter));
         let (svc, rndtrip) = exchange_timings(mean, jitter, snd, cnd);

@@ -158,10 +158,6 @@ fn transition(flow: &mut Flow<'_>, packet: &Packet) {
     if segment.flags & tcp_flag::RST != 0 {
         reset(flow, &mut meta, packet);
     }
-    if before.state().is_opening() && !meta.state().is_opening() {
-        // From here on the word holds exchanges.
-        flow.track.exchange_sum.store(0, Ordering::Relaxed);
-    }
     let both_acked =
         meta.has_by(Meta::FIN_ACKED, Direction::LoToHi) && meta.has_by(Meta::FIN_ACKED, Direction::HiToLo);
     if !before.has(Meta::CLOSED) && (segment.flags & tcp_flag::RST != 0 || both_acked) {

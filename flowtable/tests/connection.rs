@@ -121,6 +121,34 @@ fn snd_runs_from_the_last_syn_before_the_first_answer() {
     );
 }
 
+/// The responder's greeting completes the handshake for the probe before the initiator's ACK has come by.
+#[test]
+fn a_server_that_speaks_before_the_ack_does_not_hide_when_its_syn_ack_came() {
+    for mut wire in [Wire::new(), Wire::swapped()] {
+        wire.up(5_000, S, 100, 0, 0);
+        wire.down(5_030, S | A, 500, 101, 0);
+        wire.down(5_035, A, 501, 101, 20);
+        wire.up(5_040, A, 101, 521, 0);
+        wire.up(5_050, A, 101, 521, 10);
+        wire.down(5_100, A, 521, 111, 10);
+        let (_, tcp) = wire.flushed();
+        assert_eq!((tcp.handshake_snd, tcp.handshake_cnd), (first(30), first(10)));
+        assert_eq!((tcp.svc, tcp.rndtrip), (first(20), first(60)));
+    }
+}
+
+/// Nor does an initiator whose first ACK acknowledges something else.
+#[test]
+fn an_ack_of_something_else_does_not_hide_when_the_syn_ack_came() {
+    let mut wire = Wire::new();
+    wire.up(5_000, S, 100, 0, 0);
+    wire.down(5_030, S | A, 500, 101, 0);
+    wire.up(5_035, A, 101, 400, 0);
+    wire.up(5_040, A, 101, 501, 0);
+    let (_, tcp) = wire.flushed();
+    assert_eq!((tcp.handshake_snd, tcp.handshake_cnd), (first(30), first(10)));
+}
+
 #[test]
 fn a_handshake_answered_twice_has_jitter_by_rfc_3550() {
     let mut wire = Wire::new();
@@ -208,6 +236,32 @@ fn a_service_faster_than_its_network_takes_no_time() {
     wire.down(60, A, 501, 111, 20);
     let (_, tcp) = wire.flushed();
     assert_eq!((tcp.svc, tcp.rndtrip), (first(0), first(20)));
+}
+
+#[test]
+fn a_responder_that_speaks_before_the_handshake_ends_does_not_spoil_its_times() {
+    for mut wire in [Wire::new(), Wire::swapped()] {
+        wire.up(0, S, 100, 0, 0);
+        wire.down(30, S | A, 500, 101, 0);
+        wire.down(35, A, 501, 101, 20);
+        wire.up(40, A, 101, 501, 0);
+        wire.up(50, A, 101, 521, 10);
+        wire.down(90, A, 521, 111, 20);
+        let (_, tcp) = wire.flushed();
+        assert_eq!((tcp.handshake_snd, tcp.handshake_cnd), (first(30), first(10)));
+        assert_eq!((tcp.svc, tcp.rndtrip), (first(10), first(50)));
+    }
+}
+
+#[test]
+fn an_answer_to_the_syn_that_comes_after_a_request_is_not_timed() {
+    let mut wire = Wire::new();
+    wire.up(0, S, 100, 0, 0);
+    wire.up(40, A, 101, 501, 0);
+    wire.up(50, A, 101, 501, 10);
+    wire.down(60, S | A, 500, 101, 0);
+    let (_, tcp) = wire.flushed();
+    assert_eq!((tcp.state, tcp.handshake_snd, tcp.handshake_cnd), (TcpState::Established, None, None));
 }
 
 #[test]
