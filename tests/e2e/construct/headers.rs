@@ -211,3 +211,15 @@ fn labels_and_sessions_below_ip_are_stepped_over_and_are_no_tunnel() {
         }
     }
 }
+
+#[test]
+fn a_tag_that_gives_a_priority_alone_is_no_vlan() {
+    let mut one = Talk::udp();
+    one.datagram(0, Way::Up, 100);
+    let other = in_vlans(&[0], 10 * MS);
+    let mut both = Talk::udp();
+    both.datagram(0, Way::Up, 100);
+    both.datagram(10 * MS, Way::Up, 100);
+    both.datagram(11 * MS, Way::Down, 50);
+    Tape::of([&one, &other]).replayed(&[]).gives([both.span("")]);
+}

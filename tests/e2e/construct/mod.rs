@@ -9,6 +9,7 @@ mod expected;
 mod talk;
 mod tape;
 
+mod disorder;
 mod fragments;
 mod headers;
 mod icmp;

@@ -41,9 +41,11 @@ fn in_vxlan(span: Expected) -> Expected {
 #[test]
 fn four_tunnels_deep_the_flow_is_the_innermost_and_the_tunnel_the_outermost() {
     let mut talk = Talk::udp().wrapped(|packet, way| ethernet(client(), server(), &four_deep(packet, way)));
+    // Those of the innermost header; all others have 64 and 0.
+    (talk.header.ttl, talk.header.class) = (17, 46 << 2);
     talk.datagram(0, Way::Up, 100);
     talk.datagram(MS, Way::Down, 50);
-    gives(&talk, in_vxlan(talk.span("")));
+    gives(&talk, in_vxlan(talk.span("")).set("flow.ip.dscp.name", "ef"));
 }
 
 #[test]
@@ -171,4 +173,15 @@ fn a_connection_in_a_tunnel_is_measured_as_any_other() {
         .time("rndtrip", 50 * MS, None)
         .events(&[(0, "tcp.syn"), (30 * MS, "tcp.syn_ack"), (40 * MS, "tcp.established")]);
     gives(&talk, span);
+}
+
+#[test]
+fn a_kind_that_is_switched_off_ends_the_way_inwards() {
+    let mut inside = Talk::udp().wrapped(|packet, way| ethernet(client(), server(), &four_deep(packet, way)));
+    inside.datagram(0, Way::Up, 100);
+    let ends = ["172.16.2.1", "172.16.2.2"].map(end);
+    let mut told = Talk::new(End { mac: client().mac, ..ends[0] }, ends[1], 47);
+    // GRE with key, checksum and sequence number; GTP in UDP in IPv6; IP in IP; UDP.
+    told.packet(0, Way::Up, &[0; 20 + 16 + 40 + 8 + 12 + 20 + 20 + 8 + 100], 0);
+    Tape::of([&inside]).replayed(&["--set", "tunnel.off=gre"]).gives([in_vxlan(told.span(""))]);
 }

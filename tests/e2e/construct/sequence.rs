@@ -1,8 +1,8 @@
 //! What went wrong on the way: segments sent again and out of order, duplicate acknowledgments, closed windows.
 
-use super::build::flag::{ACK, FIN, SYN};
+use super::build::flag::{ACK, FIN, RST, SYN};
 use super::expected::{Expected, turned};
-use super::talk::{BASE, MS, Talk, US};
+use super::talk::{BASE, MS, S, Talk, US};
 use super::tape::{Tape, gives};
 
 /// The span of a conversation that began with [`Talk::handshake`].
@@ -248,4 +248,28 @@ fn events_are_those_the_setting_says_and_the_counts_stay() {
         let events = format!("span.events={setting}");
         Tape::of([&talk]).replayed(&["--set", &events]).gives([span]);
     }
+}
+
+#[test]
+fn a_window_of_0_in_a_syn_or_rst_is_none() {
+    let mut talk = Talk::tcp();
+    talk.window = 0;
+    talk.up(0, SYN, 100, 0, 0);
+    talk.down(MS, RST | ACK, 0, 101, 0);
+    let span = talk.span("closed").ends_by("end_of_flow_detected").error("connection_refused");
+    gives(&talk, span.events(&[(0, "tcp.syn"), (MS, "tcp.rst")]));
+}
+
+#[test]
+fn events_are_exact_long_after_the_start() {
+    let mut talk = Talk::tcp();
+    talk.handshake();
+    let late = 23 * 3_600 * S + 123_456_789;
+    talk.up(late, RST, 101, 0, 0);
+    let span = after_handshake(&talk, "closed")
+        .ends_by("end_of_flow_detected")
+        .error("connection_reset")
+        .events(&[(late, "tcp.rst")]);
+    let flags = ["--set", "flow.active_timeout=24h", "--set", "flow.idle_timeout.tcp=24h"];
+    Tape::of([&talk]).replayed(&flags).gives([span]);
 }

@@ -237,3 +237,31 @@ fn with_the_answer_alone_the_round_trip_is_known_but_not_the_servers_network() {
         gives(&talk, span);
     }
 }
+
+#[test]
+fn a_request_may_be_in_the_segment_that_ends_the_handshake() {
+    for mut talk in Talk::tcp_both_orders() {
+        talk.up(0, SYN, 100, 0, 0);
+        talk.down(30 * MS, SYN | ACK, 500, 101, 0);
+        talk.up(40 * MS, ACK | PSH, 101, 501, 10);
+        talk.down(90 * MS, ACK | PSH, 501, 111, 20);
+        let span = talk.span("established").handshake(30 * MS, 10 * MS).time("svc", 20 * MS, None);
+        gives(&talk, span.time("rndtrip", 60 * MS, None).events(&HANDSHAKE));
+    }
+}
+
+#[test]
+fn a_server_that_speaks_before_the_handshake_ends_does_not_spoil_its_times() {
+    for mut talk in Talk::tcp_both_orders() {
+        talk.up(0, SYN, 100, 0, 0);
+        talk.down(30 * MS, SYN | ACK, 500, 101, 0);
+        talk.down(35 * MS, ACK | PSH, 501, 101, 20);
+        talk.up(40 * MS, ACK, 101, 501, 0);
+        talk.up(50 * MS, ACK | PSH, 101, 521, 10);
+        talk.down(90 * MS, ACK | PSH, 521, 111, 20);
+        let span = talk.span("established").handshake(30 * MS, 10 * MS).time("svc", 10 * MS, None);
+        // Its data tells that it was answered, whichever way the ACK took.
+        let events = [(0, "tcp.syn"), (30 * MS, "tcp.syn_ack"), (35 * MS, "tcp.established")];
+        gives(&talk, span.time("rndtrip", 50 * MS, None).events(&events));
+    }
+}
