@@ -72,7 +72,8 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, AppError> {
     let own = (!settings.flow.own_traffic).then(|| OwnTraffic::new(&destinations));
     let exclusions = own.as_ref().map(OwnTraffic::exclusions).unwrap_or_default();
     let mut live = Live::start(settings, &eal, &cores, &destinations, &exclusions)?;
-    if let Some(own) = own {
+    if let Some(mut own) = own {
+        runtime.block_on(own.begin());
         runtime.spawn(own.follow());
     }
     let (events, received) = unbounded();

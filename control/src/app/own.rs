@@ -19,6 +19,9 @@ const REFRESH: Duration = Duration::from_secs(60);
 /// The same while a destination has none yet.
 const REFRESH_UNKNOWN: Duration = Duration::from_secs(5);
 
+/// How long the start waits for names to be resolved.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+
 /// Keeps the exclusions of the tables at what the export needs.
 pub(super) struct OwnTraffic {
     destinations: Vec<Known>,
@@ -35,7 +38,7 @@ struct Known {
 }
 
 impl OwnTraffic {
-    /// For the destinations that are reached over the network. Nothing is excluded before [`OwnTraffic::follow`] runs.
+    /// For the destinations that are reached over the network. Nothing is excluded before [`OwnTraffic::begin`] has run.
     pub(super) fn new(destinations: &[ExportSettings]) -> OwnTraffic {
         let known = |(host, port)| Known { host, port, conversations: Vec::new() };
         let remote = destinations.iter().filter_map(|settings| settings.endpoint.host_port());
@@ -47,12 +50,18 @@ impl OwnTraffic {
         Arc::clone(&self.exclusions)
     }
 
-    /// Looks up and looks up again, for ever.
+    /// Looks up for the first time. To be awaited before a worker polls: the exporter tries its destinations at once.
+    pub(super) async fn begin(&mut self) {
+        // What takes longer is looked up again.
+        let _ = tokio::time::timeout(FIRST_LOOK, self.look_up()).await;
+    }
+
+    /// Looks up again and again, for ever.
     pub(super) async fn follow(mut self) {
         while !self.destinations.is_empty() {
-            self.look_up().await;
             let unknown = self.destinations.iter().any(|known| known.conversations.is_empty());
             tokio::time::sleep(if unknown { REFRESH_UNKNOWN } else { REFRESH }).await;
+            self.look_up().await;
         }
     }
 
