@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::support::{Capture, Counts, FlowSpan, Pcap, Receiver, Rotel, Tapspan, Veth, captures};
+use super::support::{
+    Capture, Counts, FlowSpan, Pcap, Receiver, Rotel, Tapspan, Veth, captures, folder, read_file,
+    spans_against_tshark,
+};
 
 /// Longest frame that is sent: what an AF_XDP program on a veth pair takes, and what fits into one packet buffer.
 const LONGEST: usize = 1500;
@@ -79,6 +82,55 @@ fn packets_of_an_af_packet_port_are_the_spans_a_strict_receiver_gets() {
 #[test]
 fn packets_of_an_af_xdp_port_are_the_spans_a_strict_receiver_gets() {
     strict("net_af_xdp0,iface=IFACE");
+}
+
+/// Captures in tunnels or in fragments, as Ethernet frames that are whole.
+fn wrapped() -> Vec<Capture> {
+    const WRAPPED: [&str; 8] = [
+        "arkime/gtp-u.pcap",
+        "zeek/erspanII.pcap",
+        "zeek/fragmented-3.pcap",
+        "zeek/geneve.pcap",
+        "zeek/gre-sample.pcap",
+        "zeek/ipv6-http-atomic-frag.pcap",
+        "zeek/pppoe-over-qinq.pcap",
+        "zeek/vxlan.pcap",
+    ];
+    let found: Vec<_> =
+        captures().into_iter().filter(|capture| WRAPPED.contains(&capture.name.as_str())).collect();
+    assert_eq!(found.len(), WRAPPED.len());
+    found
+}
+
+#[test]
+fn tunnels_and_fragments_on_a_port_are_the_spans_of_a_replay() {
+    let folder = folder();
+    for capture in wrapped() {
+        let spans = folder.path().join(capture.name.replace('/', "-"));
+        let port = format!("net_pcap0,rx_pcap={}", capture.path.display());
+        let export = format!("file:{}", spans.display());
+        let probe = Tapspan::polling(["--port", &port, "--export", &export]);
+        let ledger = probe.endpoint().ledger_with(capture.noted("packets"));
+        assert_eq!(ledger["rx_packets"], capture.noted("packets"), "{}: {ledger:#}", capture.name);
+        probe.drain();
+        spans_against_tshark(&capture, &read_file(&spans)).unwrap();
+    }
+}
+
+/// On AF_XDP: the kernel gives `net_af_packet` no fragments of IPv4, as the driver has them put together first.
+#[test]
+fn tunnels_and_fragments_on_a_wire_are_the_spans_a_strict_receiver_gets() {
+    let Some(veth) = Veth::lay(1, MTU) else { return };
+    let receiver = Receiver::start();
+    let wrapped = wrapped();
+    let export = format!("grpc://{}", receiver.address);
+    let port = format!("net_af_xdp0,iface={}", veth.probe);
+    let probe = Tapspan::polling(["--port", &port, "--export", &export]);
+    let sent = veth.send(&wrapped.iter().map(|capture| capture.path.as_path()).collect::<Vec<_>>());
+    let ledger = probe.endpoint().ledger_with(sent);
+    assert_eq!(ledger["rx_packets"], sent, "other than was sent: {ledger:#}");
+    probe.drain();
+    receiver.spans_of(&Counts::of_captures(&wrapped));
 }
 
 /// One probe for both protocols: every span must come through the collector twice.
