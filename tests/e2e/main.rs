@@ -15,6 +15,7 @@ mod coverage;
 mod demo;
 mod devices;
 mod live;
+mod own_traffic;
 mod replay;
 mod signals;
 mod wires;

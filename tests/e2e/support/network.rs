@@ -1,5 +1,6 @@
 //! Virtual wires: one end for the probe in the root namespace, the other in a namespace of its own, for tcpreplay.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -74,6 +75,38 @@ impl Veth {
         run("ip", &["netns", "exec", namespace, "sysctl", "-qw", &quiet(sender)]);
         run("ip", &["link", "set", probe, "arp", "off", "mtu", &mtu, "up"]);
         run("ip", &["-n", namespace, "link", "set", sender, "arp", "off", "mtu", &mtu, "up"]);
+    }
+
+    /// Makes it a link between two machines; gives the addresses of the probe's end, here, and of the far one, in the
+    /// namespace.
+    pub(crate) fn connect(&self) -> (Ipv4Addr, Ipv4Addr) {
+        // Of the range for tests of networks (RFC 2544), a subnet of four that is this wire's alone.
+        let number = (std::process::id() << 2).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let subnet = 0xc612_0000 | ((number << 2) & 0x0001_fffc);
+        let (near, far) = (Ipv4Addr::from_bits(subnet + 1), Ipv4Addr::from_bits(subnet + 2));
+        let Veth { probe, sender, namespace } = self;
+        run("ip", &["link", "set", probe, "arp", "on"]);
+        run("ip", &["-n", namespace, "link", "set", sender, "arp", "on"]);
+        run("ip", &["addr", "add", &format!("{near}/30"), "dev", probe]);
+        run("ip", &["-n", namespace, "addr", "add", &format!("{far}/30"), "dev", sender]);
+        (near, far)
+    }
+
+    /// The interface at the far end.
+    pub(crate) fn far(&self) -> &str {
+        &self.sender
+    }
+
+    /// Where the far end is.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// As [`Veth::send`], the other way.
+    pub(crate) fn send_to_far(&self, files: &[&Path]) -> u64 {
+        let mut command = Command::new("tcpreplay");
+        command.args(["--quiet", "--pps=2000", "--intf1", &self.probe]).args(files);
+        sent_by_tcpreplay(command)
     }
 
     /// Sends the packets of `files`, one after the other and at a pace no receiver loses any at; gives their number.

@@ -144,7 +144,21 @@ impl Tapspan {
 
     /// The same, and waits until it polls.
     pub(crate) fn polling<Flag: AsRef<OsStr>>(flags: impl IntoIterator<Item = Flag>) -> Tapspan {
-        let probe = Tapspan::run(flags);
+        Tapspan::run(flags).ready()
+    }
+
+    /// The same in a network namespace; `flags` say where its endpoint is.
+    pub(crate) fn polling_in<Flag: AsRef<OsStr>>(
+        namespace: &str,
+        flags: impl IntoIterator<Item = Flag>,
+    ) -> Tapspan {
+        let mut ip = command("ip");
+        ip.args(["netns", "exec", namespace, PROGRAM, "run", "--capacity", "16k"]).args(flags);
+        Tapspan { running: Running::start(ip) }.ready()
+    }
+
+    fn ready(self) -> Tapspan {
+        let probe = self;
         probe.line_with("polling");
         let endpoint = probe.endpoint();
         eventually("ready", || match endpoint.ask("GET", "/readyz")? {

@@ -1,6 +1,6 @@
 //! A strict receiver: an OTLP/gRPC server from the generated code that refuses every span that is not as it must be.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
@@ -56,9 +56,14 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start() -> Receiver {
+        Receiver::start_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// On a free port of an address of this machine.
+    pub(crate) fn start_at(address: Ipv4Addr) -> Receiver {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(TcpListener::bind((address, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::new(Mutex::new(Received::default()));
         let service = TraceServiceServer::new(Service(Arc::clone(&received)))
