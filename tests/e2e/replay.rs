@@ -1,5 +1,6 @@
 //! Files replayed: what the spans say is what tshark counts, twice the same; what cannot be read is said.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -26,9 +27,51 @@ fn spans_of_every_capture_are_what_tshark_counts_and_the_same_each_time() {
         if fs::read(&first).unwrap() != fs::read(&second).unwrap() {
             return Err("gives other bytes the second time".into());
         }
-        spans_against_tshark(capture, &read_file(&first))
+        let spans = read_file(&first);
+        hang_together(capture, &spans)?;
+        spans_against_tshark(capture, &spans)
     });
 }
+
+/// What spans of one flow owe each other: each begins where the one before ended, the last one's totals are the sums of
+/// what all say, and nothing takes longer than the flow, unless packets of other years are between its own.
+fn hang_together(capture: &Capture, spans: &[FlowSpan]) -> Result<(), String> {
+    let in_order = Pcap::read(&capture.path).is_none_or(|pcap| pcap.is_in_order());
+    let mut flows = BTreeMap::<&[u8], Vec<&FlowSpan>>::new();
+    spans.iter().for_each(|span| flows.entry(&span.trace_id).or_default().push(span));
+    for records in flows.values_mut() {
+        let octets =
+            |span: &FlowSpan| span.number("flow.bytes.total") + span.number("flow.reverse.bytes.total");
+        records.sort_by_key(|span| (span.start, span.end, octets(span)));
+        let (first, last) = (records[0], records[records.len() - 1]);
+        if records.windows(2).any(|pair| pair[0].end != pair[1].start) {
+            return Err(format!("windows with gaps: {records:#?}"));
+        }
+        for counter in COUNTERS {
+            let sum: u64 = records.iter().map(|span| span.number(&format!("{counter}.delta"))).sum();
+            if sum != last.number(&format!("{counter}.total")) {
+                return Err(format!("{counter} adds up to {sum}: {last:#?}"));
+            }
+        }
+        let longest = TIMES.iter().map(|time| last.number(time)).max().unwrap_or(0);
+        if in_order && longest > last.end - first.start {
+            return Err(format!("{longest} ns of {} ns: {last:#?}", last.end - first.start));
+        }
+    }
+    Ok(())
+}
+
+const COUNTERS: [&str; 4] = ["flow.bytes", "flow.packets", "flow.reverse.bytes", "flow.reverse.packets"];
+const TIMES: [&str; 8] = [
+    "flow.tcp.handshake.snd.latency",
+    "flow.tcp.handshake.snd.jitter",
+    "flow.tcp.handshake.cnd.latency",
+    "flow.tcp.handshake.cnd.jitter",
+    "flow.tcp.svc.latency",
+    "flow.tcp.svc.jitter",
+    "flow.tcp.rndtrip.latency",
+    "flow.tcp.rndtrip.jitter",
+];
 
 /// Runs `check` on every capture, and panics with what is wrong with any.
 fn of_every_capture(check: impl Fn(&Capture) -> Result<(), String> + Sync) {
@@ -78,8 +121,10 @@ fn no_setting_makes_a_capture_panic_or_break_the_ledger() {
         }
         replayed(capture, &crowded, &[&TOLD[..], &CROWDED].concat())?;
         // Whatever is in them, they are spans.
-        [told, crowded].iter().filter(|spans| spans.exists()).for_each(|spans| drop(read_file(spans)));
-        Ok(())
+        [told, crowded]
+            .iter()
+            .filter(|spans| spans.exists())
+            .try_for_each(|spans| hang_together(capture, &read_file(spans)))
     });
 }
 
