@@ -271,7 +271,8 @@ impl Writer {
     }
 
     fn open(&mut self, slot: SlotId, packet: &Packet, tunnel: Option<&Tunnel>, words: &KeyWords) {
-        let packet = &Packet { at: packet.at.max(self.floor), ..*packet };
+        // Only the flow's start is moved: what is measured between packets goes by their own times.
+        let began = packet.at.max(self.floor);
         let Lines { hot, track, conn, cold } = self.shared.lines(slot);
         let generation = Meta(hot.meta.load(Ordering::Relaxed)).generation().wrapping_add(1);
         let mut meta = Meta::live(generation);
@@ -279,7 +280,7 @@ impl Writer {
         meta.put(Meta::WIDE, words.wide);
         meta.set_state(tcp::opening_state(packet));
         hot.version.update(|| {
-            cold.open(packet);
+            cold.open(&Packet { at: began, ..*packet });
             track.reset();
             conn.reset();
             for side in 0..2 {
@@ -287,7 +288,7 @@ impl Writer {
                 hot.bytes[side].store(0, Ordering::Relaxed);
                 hot.key[side].store(words.hot[side], Ordering::Relaxed);
             }
-            hot.last_seen.store(packet.at.0, Ordering::Relaxed);
+            hot.last_seen.store(began.0, Ordering::Relaxed);
             hot.meta.store(meta.0, Ordering::Relaxed);
         });
         bump(&self.shared.tallies.opened);

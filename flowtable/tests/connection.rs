@@ -217,6 +217,21 @@ fn a_retransmission_neither_ends_nor_begins_an_exchange() {
     assert_eq!((tcp.to_destination.retransmissions, tcp.to_source.retransmissions), (1, 1));
 }
 
+/// A flow begins no earlier than another has ended; in a file whose packets are not in the order of their times it did.
+#[test]
+fn a_start_that_is_moved_does_not_move_what_is_measured() {
+    let mut wire = Wire::new();
+    wire.up(5_000, S, 7, 0, 0);
+    wire.down(5_001, R | A, 0, 8, 0);
+    wire.sweep(8_000);
+    wire.handshake();
+    wire.up(50, A, 101, 501, 10);
+    wire.down(150, A, 501, 111, 10);
+    let (record, tcp) = wire.flushed();
+    assert_eq!((record.start, record.end), (Nanos(5_001 * MS + 1), Nanos(5_001 * MS + 1)));
+    assert_eq!((tcp.handshake_snd, tcp.handshake_cnd, tcp.svc), (first(30), first(10), first(70)));
+}
+
 #[test]
 fn a_flow_seen_from_the_middle_has_exchanges_but_no_handshake() {
     let mut wire = Wire::new();
