@@ -141,10 +141,12 @@ impl Details {
         self.way.store(way as u32, Ordering::Relaxed);
     }
 
-    /// Adds the numbers of `tunnel` that are not known yet: WireGuard tells its indices in several messages.
-    pub(crate) fn complete_tunnel(&self, tunnel: &Tunnel) {
+    /// Adds the numbers of `tunnel`, read from a packet that travels `way`, that are not known yet: WireGuard tells its indices
+    /// in several messages.
+    pub(crate) fn complete_tunnel(&self, tunnel: &Tunnel, way: Direction) {
+        let tunnel = if way == self.way() { *tunnel } else { tunnel.reversed() };
         let mut kept = self.tunnel.load(Ordering::Relaxed);
-        for (place, (word, number)) in self.numbers.iter().zip(numbers(tunnel)).enumerate() {
+        for (place, (word, number)) in self.numbers.iter().zip(numbers(&tunnel)).enumerate() {
             if let Some(number) = number.filter(|_| kept >> 24 >> place & 1 == 0) {
                 word.store(number, Ordering::Relaxed);
                 kept |= 1 << 24 << place;
@@ -186,8 +188,11 @@ impl Details {
             sender_index: number(3),
             receiver_index: number(4),
         };
-        let way = if self.way.load(Ordering::Relaxed) == 0 { Direction::LoToHi } else { Direction::HiToLo };
-        Some((tunnel, way))
+        Some((tunnel, self.way()))
+    }
+
+    fn way(&self) -> Direction {
+        if self.way.load(Ordering::Relaxed) == 0 { Direction::LoToHi } else { Direction::HiToLo }
     }
 }
 
@@ -245,7 +250,7 @@ mod tests {
             let details = Details::default();
             details.put_tunnel(&tunnel, way);
             prop_assert_eq!(details.copy().tunnel, Some((tunnel, way)));
-            details.complete_tunnel(&Tunnel { id: Some(1), key: Some(2), ..tunnel });
+            details.complete_tunnel(&Tunnel { id: Some(1), key: Some(2), ..tunnel }, way);
             let (kept, _) = details.copy().tunnel.unwrap();
             prop_assert_eq!((kept.id, kept.key), (tunnel.id.or(Some(1)), tunnel.key.or(Some(2))));
             details.reset();

@@ -153,7 +153,7 @@ impl<'a> Flow<'a> {
             }
             Some(TunnelKind::Wireguard) if tunnel.kind == TunnelKind::Wireguard => {
                 if let Some(details) = self.own_details() {
-                    details.complete_tunnel(tunnel);
+                    details.complete_tunnel(tunnel, way);
                 }
             }
             Some(_) => {}

@@ -228,10 +228,5 @@ fn unanswered(flow: &Snapshot, end_reason: EndReason) -> Option<NetworkError> {
 
 /// A tunnel read from a packet that travels `way`, its ends as those of the flow.
 fn oriented((tunnel, way): (Tunnel, Direction), forward: Direction) -> Box<Tunnel> {
-    let (source, destination) = if way == forward {
-        (tunnel.source, tunnel.destination)
-    } else {
-        (tunnel.destination, tunnel.source)
-    };
-    Box::new(Tunnel { source, destination, ..tunnel })
+    Box::new(if way == forward { tunnel } else { tunnel.reversed() })
 }

@@ -80,13 +80,25 @@ pub struct Tunnel {
     pub key: Option<u32>,
     /// Security parameters index of AH or ESP.
     pub spi: Option<u32>,
-    /// Sender index of a WireGuard message.
+    /// Index of a WireGuard message's sender: in a record, of the flow's source.
     pub sender_index: Option<u32>,
-    /// Receiver index of a WireGuard message.
+    /// Index of a WireGuard message's receiver: in a record, of the flow's destination.
     pub receiver_index: Option<u32>,
 }
 
 impl Tunnel {
+    /// The same tunnel as a packet the other way has it.
+    #[must_use]
+    pub fn reversed(self) -> Tunnel {
+        Tunnel {
+            source: self.destination,
+            destination: self.source,
+            sender_index: self.receiver_index,
+            receiver_index: self.sender_index,
+            ..self
+        }
+    }
+
     /// What keeps the flows of different tunnels apart, see [`crate::FlowKey::tunnel`]: the kind in the upper 32 bits, the
     /// id or else the key in the lower ones. 0 for a tunnel that is not entered.
     pub fn key_word(&self) -> u64 {

@@ -87,7 +87,8 @@ fn wireguard_tells_its_indices_in_several_messages() {
     assert_eq!(begin.key_word(), 0, "a flow of the outer headers");
     writer.update(&udp(A, B, 0).into());
     writer.update(&inside(&begin, udp(A, B, 1)));
-    writer.update(&inside(&message(Some(9), Some(2)), udp(B, A, 2)));
+    // The response: the responder's index first, then the initiator's.
+    writer.update(&inside(&message(Some(2), Some(1)), udp(B, A, 2)));
     writer.update(&inside(&message(None, Some(3)), udp(A, B, 3)));
     let records = flush(&mut sweeper);
     let tunnel = records[0].tunnel.as_deref().unwrap();

@@ -185,12 +185,11 @@ impl KnownTunnel {
 }
 
 /// Between the orientation of the flow and that of its lower endpoint as source, either way.
-fn turned(mut tunnel: Box<Tunnel>, forward: Direction) -> Box<Tunnel> {
-    if forward == Direction::HiToLo {
-        let Tunnel { source, destination, .. } = &mut *tunnel;
-        std::mem::swap(source, destination);
+fn turned(tunnel: Box<Tunnel>, forward: Direction) -> Box<Tunnel> {
+    match forward {
+        Direction::LoToHi => tunnel,
+        Direction::HiToLo => Box::new(tunnel.reversed()),
     }
-    tunnel
 }
 
 #[cfg(test)]
