@@ -27,8 +27,11 @@ pub(crate) struct Slab<T> {
     mapped_bytes: usize,
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, fuzzing)))]
 const HUGE_PAGE_BYTES: usize = 2 << 20;
+/// A fuzzer makes small tables by the thousand.
+#[cfg(all(fuzzing, not(loom)))]
+const HUGE_PAGE_BYTES: usize = PAGE_BYTES;
 #[cfg(not(loom))]
 const PAGE_BYTES: usize = 4096;
 

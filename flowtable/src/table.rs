@@ -15,17 +15,17 @@ use crate::writer::Writer;
 /// Slots a live counter covers: a sweep passes over regions without a live flow.
 pub(crate) const REGION_SLOTS: usize = 1024;
 /// Flows the Writer can have ended by itself before the Sweeper has to look.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, fuzzing)))]
 const HANDOVER_CAPACITY: usize = 8_192;
-#[cfg(loom)]
+#[cfg(any(loom, fuzzing))]
 const HANDOVER_CAPACITY: usize = 2;
 /// Flows the Sweeper can have asked to be freed before the Writer has to look: a quarter of the table, so that a sweep
 /// after a flood need not wait for the next one, and at most a million.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, fuzzing)))]
 fn retire_capacity(capacity: usize) -> usize {
     (capacity / 4).clamp(1_024, 1 << 20)
 }
-#[cfg(loom)]
+#[cfg(any(loom, fuzzing))]
 fn retire_capacity(_capacity: usize) -> usize {
     2
 }
