@@ -167,6 +167,20 @@ fn what_was_read_before_gzip_damage_is_delivered() {
 }
 
 #[test]
+fn gzip_damage_far_into_a_file_does_not_take_what_was_long_before_it() {
+    let mut file = pcap_header(Order::Little, 0xa1b2_c3d4, 1);
+    for second in 0..400 {
+        file.extend(pcap_packet(Order::Little, second, 0, &[7; 984], 984));
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&file).and_then(|()| encoder.flush()).expect("a vector takes any octets");
+    // A block of the type that is none.
+    let (frames, message) = message([encoder.get_ref(), &[0x07][..]].concat());
+    assert!(frames > 400 - 66, "{frames}");
+    assert!(message.contains("gzip data damaged after "), "{message}");
+}
+
+#[test]
 fn pcapng_sections_have_their_own_byte_order_and_interfaces() {
     let mut file = Vec::new();
     for order in BOTH {

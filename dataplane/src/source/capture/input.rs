@@ -7,6 +7,9 @@ use std::io::{self, Cursor, Read};
 /// Octets of the buffer, and so the longest block that can be looked at in one piece.
 pub(super) const BUFFER_LEN: usize = 512 * 1024;
 
+/// Octets asked of the decoder at a time: where it finds damage, it keeps back what it made of that piece.
+const GZIP_PIECE_LEN: usize = 32 * 1024;
+
 /// First octets of a gzip file, RFC 1952 §2.3.1.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -125,7 +128,10 @@ impl Input {
             let free = &mut self.buffer[self.end..];
             let read = match &mut self.source {
                 Source::Plain(plain) => plain.read(free),
-                Source::Gzip(decoder) => decoder.read(free),
+                Source::Gzip(decoder) => {
+                    let piece = free.len().min(GZIP_PIECE_LEN);
+                    decoder.read(&mut free[..piece])
+                }
             };
             match read {
                 Ok(0) => return Ok(false),
