@@ -26,22 +26,39 @@ struct Seen {
 type Frame = (LinkType, u32, u64, usize, u32, u64);
 
 pub(crate) fn run(file: &[u8]) {
+    let gzip = file.starts_with(&[0x1f, 0x8b]);
     let whole = read(Cursor::new(file.to_vec()), file.len());
-
-    let dribble = Dribble { file: file.to_vec(), at: 0, calls: 0 };
-    assert_eq!(read(dribble, file.len()), whole, "short reads make no difference");
-
+    let dribble = read(Dribble { file: file.to_vec(), at: 0, calls: 0 }, file.len());
+    // The decoder keeps back what it made of the piece in which it finds damage, and pieces are not the same.
+    let damaged = gzip && whole.error.is_some();
+    if damaged && dribble.error.is_some() {
+        assert!(
+            is_start(&whole, &dribble) || is_start(&dribble, &whole),
+            "damage takes frames from the end alone"
+        );
+    } else {
+        assert_eq!(dribble, whole, "short reads make no difference");
+    }
+    if whole.frames.is_empty() {
+        return;
+    }
     let half = &file[..file.len() / 2];
     let cut = read(Cursor::new(half.to_vec()), half.len());
-    assert!(whole.frames.starts_with(&cut.frames), "a file cut short gives the frames before the cut");
-
-    if file.len() <= MAX_COMPRESSED_AGAIN && !file.starts_with(&[0x1f, 0x8b]) {
+    assert!(
+        is_start(&cut, &whole) || damaged && is_start(&whole, &cut),
+        "a file cut short gives what is before the cut"
+    );
+    if file.len() <= MAX_COMPRESSED_AGAIN && !gzip {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
-        let gzip =
-            encoder.write_all(file).and_then(|()| encoder.finish()).expect("a vector takes any octets");
-        let length = gzip.len();
-        assert_eq!(read(Cursor::new(gzip), length), whole, "compression makes no difference");
+        let packed = encoder.write_all(file).and_then(|()| encoder.finish());
+        let packed = packed.expect("a vector takes any octets");
+        let length = packed.len();
+        assert_eq!(read(Cursor::new(packed), length), whole, "compression makes no difference");
     }
+}
+
+fn is_start(less: &Seen, more: &Seen) -> bool {
+    more.frames.starts_with(&less.frames)
 }
 
 fn read(source: impl Read + Send + 'static, length: usize) -> Seen {
