@@ -22,7 +22,8 @@ def reached_by_input(control):
     for line in lines[2 + count :]:
         kind, number, *features = line.split()
         if kind == "FT":
-            reached[paths[int(number)]] = set(features)
+            # libFuzzer has eight features for each edge, by how often it was taken.
+            reached[paths[int(number)]] = {int(feature) // 8 for feature in features}
     return reached
 
 

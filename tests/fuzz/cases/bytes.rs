@@ -1,5 +1,7 @@
 //! An input as a stream of small numbers: what a fuzzer changes in one place stays where it is in all others.
 
+#![allow(dead_code, reason = "every case uses a part of it")]
+
 use dataplane::wire::LinkType;
 
 /// Link layers, as inputs number them.
@@ -9,7 +11,6 @@ const LINKS: [LinkType; 6] =
 /// What is left of an input. Gives zeros when it is used up.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
-#[allow(dead_code, reason = "every case uses a part of it")]
 impl<'a> Bytes<'a> {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -12,7 +12,7 @@ use dataplane::filter::CaptureFilter;
 use dataplane::fragments::FragmentOptions;
 use dataplane::intake::{Intake, IntakeOptions};
 use dataplane::ledger::{CountersWriter, WorkerCounters};
-use dataplane::reason::Reason;
+use dataplane::reason::{Anomaly, Reason};
 use dataplane::wire::{self, Beside, ByteCount, LinkType, ParseOptions, Parsed, TunnelOptions};
 use flowtable::{
     EventDetail, Events, Family, FlowKey, FlowRecord, MAX_BURST, Nanos, PortId, Sweeper, TableConfig,
@@ -87,6 +87,7 @@ pub(crate) fn run(data: &[u8]) {
     let mut input = Bytes(data);
     let plan = Plan::of(&mut input);
     let mut bench = Bench::new(&plan);
+    let mut left = Beside::default();
     for _ in 0..MAX_FRAMES {
         if input.is_empty() {
             break;
@@ -95,26 +96,24 @@ pub(crate) fn run(data: &[u8]) {
         let frame = input.slice(usize::from(length % FRAME_LIMIT));
         let wire_len = octets(frame) + 4 * u32::from(cut);
         bench.before(before);
-        let parsed = parse(&plan, frame, wire_len, bench.now);
+        let parsed = parse(&plan, frame, wire_len, bench.now, &mut left);
         bench.take(&plan, frame, wire_len, parsed);
     }
     bench.finish(&plan);
 }
 
-/// Parses a frame, and says what holds for any.
-fn parse(plan: &Plan, frame: &[u8], wire_len: u32, at: Nanos) -> Result<Parsed, Reason> {
+/// Parses a frame, and says what holds for any. `left` is what the packet before left.
+fn parse(plan: &Plan, frame: &[u8], wire_len: u32, at: Nanos, left: &mut Beside) -> Result<Parsed, Reason> {
     let options = &plan.intake.parse;
     let read = |link, frame, wire_len, options: &ParseOptions, beside: &mut Beside| {
         wire::parse(link, frame, wire_len, at, PortId(3), options, beside)
     };
     let mut beside = Beside::default();
     let parsed = read(plan.link, frame, wire_len, options, &mut beside);
+    assert_eq!(read(plan.link, frame, wire_len, options, left), parsed, "what was left does not matter");
     if let Ok(parsed) = &parsed {
         check(options, wire_len, at, parsed, &beside);
-        // What an earlier packet left does not matter.
-        let mut used = beside.clone();
-        assert_eq!(read(plan.link, frame, wire_len, options, &mut used), Ok(*parsed));
-        assert_eq!(used, beside);
+        assert!(!parsed.beside || *left == beside);
     }
 
     let closed = ParseOptions {
@@ -161,8 +160,30 @@ fn parse(plan: &Plan, frame: &[u8], wire_len: u32, at: Nanos) -> Result<Parsed, 
         }
         assert_eq!(bare, parsed);
         assert!(!parsed.beside || below == beside);
+
+        // The way back is of the same flow.
+        if let Some(back) = turned(frame) {
+            let mut behind = Beside::default();
+            let back = read(plan.link, &back, wire_len, options, &mut behind)
+                .expect("it is the same but for its ends");
+            if !parsed.beside && !back.beside {
+                assert_eq!(back.packet.key, parsed.packet.key);
+                let ends =
+                    [parsed.packet.direction, back.packet.direction].map(|way| back.packet.key.sender(way));
+                assert!(ends[0] == ends[1] || parsed.packet.direction == back.packet.direction.flipped());
+            }
+        }
     }
     parsed
+}
+
+/// The same frame from the other end, where it is one of TCP or UDP in IPv4 without options.
+fn turned(frame: &[u8]) -> Option<Vec<u8>> {
+    if frame.len() < 38 || frame[14] != 0x45 || !matches!(frame[23], protocol::TCP | protocol::UDP) {
+        return None;
+    }
+    let [before, ends, behind] = [&frame[..26], &frame[26..38], &frame[38..]];
+    Some([before, &ends[4..8], &ends[..4], &ends[10..], &ends[8..10], behind].concat())
 }
 
 fn check(options: &ParseOptions, wire_len: u32, at: Nanos, parsed: &Parsed, beside: &Beside) {
@@ -223,9 +244,10 @@ struct Bench {
     records: Vec<FlowRecord>,
     now: Nanos,
     gathered: usize,
-    /// Packets and octets the parser gave, and packets it gave a reason for.
+    /// Packets and octets the parser gave, packets there is a reason for, and what was odd about others.
     parsed: [u64; 2],
     refused: [u64; Reason::COUNT],
+    anomalies: [u64; Anomaly::COUNT],
 }
 
 impl Bench {
@@ -243,6 +265,7 @@ impl Bench {
             gathered: 0,
             parsed: [0; 2],
             refused: [0; Reason::COUNT],
+            anomalies: [0; Anomaly::COUNT],
         }
     }
 
@@ -274,8 +297,14 @@ impl Bench {
     }
 
     fn take(&mut self, plan: &Plan, frame: &[u8], wire_len: u32, parsed: Result<Parsed, Reason>) {
+        let filter = plan.intake.filter.as_ref();
+        let passes = filter.is_none_or(|filter| filter.passes(plan.link, frame, wire_len));
         match parsed {
+            _ if !passes => self.refused[Reason::Filtered.index()] += 1,
             Ok(parsed) => {
+                if let Some(anomaly) = parsed.anomaly {
+                    self.anomalies[anomaly.index()] += 1;
+                }
                 self.parsed[0] += 1;
                 self.parsed[1] += u64::from(parsed.packet.bytes);
             }
@@ -312,11 +341,15 @@ impl Bench {
         if figures.in_flows == self.parsed[0] {
             assert_eq!(sums[1], self.parsed[1]);
         }
-        if plan.intake.filter.is_none() && plan.intake.dedup.is_none() {
+        if plan.intake.dedup.is_none() {
             let full = figures.not_in_flows[Reason::TableFull.index()];
             assert_eq!(figures.in_flows + full, self.parsed[0]);
             self.refused[Reason::TableFull.index()] = full;
             assert_eq!(figures.not_in_flows, self.refused);
+            for anomaly in [Anomaly::FragmentOverlap, Anomaly::FragmentOrphan, Anomaly::FragmentTableFull] {
+                self.anomalies[anomaly.index()] = figures.anomalies[anomaly.index()];
+            }
+            assert!(full > 0 || figures.anomalies == self.anomalies);
         }
         check_records(&self.records, plan.start != STARTS[3]);
     }
