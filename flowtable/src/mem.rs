@@ -185,8 +185,7 @@ macro_rules! zeroed {
     )*};
 }
 zeroed!(
-    crate::slot::Hot,
-    crate::connection::Track,
+    crate::slot::Busy,
     crate::connection::Conn,
     crate::details::Details,
     crate::slot::Cold,

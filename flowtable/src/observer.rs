@@ -45,8 +45,8 @@ impl Observer {
         let live = |region: &AtomicU32| region.load(Ordering::Relaxed) > 0;
         for (region, _) in self.shared.regions.iter().enumerate().filter(|(_, region)| live(region)) {
             let first = region * REGION_SLOTS;
-            for at in first..(first + REGION_SLOTS).min(self.shared.hot.len()) {
-                if !Meta(self.shared.hot[at].meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
+            for at in first..(first + REGION_SLOTS).min(self.shared.busy.len()) {
+                if !Meta(self.shared.busy[at].hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
                     continue;
                 }
                 #[expect(clippy::cast_possible_truncation, reason = "capacity is at most 2^31")]

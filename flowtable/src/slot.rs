@@ -34,6 +34,16 @@ pub(crate) struct Hot {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Hot>() == 64);
 
+/// The two lines most packets write, beside each other: one page to find, and a pair of lines that some cores fetch together.
+#[derive(Default)]
+#[repr(C, align(128))]
+pub(crate) struct Busy {
+    pub(crate) hot: Hot,
+    pub(crate) track: Track,
+}
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Busy>() == 128);
+
 /// Written when the flow opens; after that, only the word of details and error.
 #[derive(Default)]
 #[repr(C, align(64))]

@@ -38,7 +38,7 @@ pub struct Sweeper {
 
 impl Sweeper {
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, MemoryError> {
-        let shadows = Slab::zeroed(shared.hot.len())?;
+        let shadows = Slab::zeroed(shared.busy.len())?;
         let details_shadows = Slab::zeroed(shared.details.len())?;
         Ok(Sweeper { shared, shadows, details_shadows })
     }
@@ -104,7 +104,7 @@ impl Sweeper {
             }
             let first = region * REGION_SLOTS;
             for at in first..(first + REGION_SLOTS).min(self.shadows.len()) {
-                if Meta(self.shared.hot[at].meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
+                if Meta(self.shared.busy[at].hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
                     report.live += 1;
                     #[expect(clippy::cast_possible_truncation, reason = "capacity is at most 2^31")]
                     visit(self, SlotId(at as u32), sink, &mut report);
@@ -123,7 +123,7 @@ impl Sweeper {
         report: &mut SweepReport,
     ) {
         let at = slot.0 as usize;
-        let hot = &self.shared.hot[at];
+        let hot = &self.shared.busy[at].hot;
         let meta = Meta(hot.meta.load(Ordering::Relaxed));
         let shadow = &self.shadows[at];
         let glance = Glance {

@@ -1,13 +1,13 @@
 //! What Writer, Sweeper and Observer share: the slots, the two mailboxes and the counters. Fixed at start.
 
-use crate::connection::{Conn, Track};
+use crate::connection::Conn;
 use crate::details::{Details, DetailsCopy, DetailsId};
 use crate::event::EventDetail;
 use crate::index::{INDEX_BYTES_PER_SLOT, Index};
 use crate::mem::{MemoryError, Slab};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
-use crate::slot::{Cold, Hot, Lines, SlotId, Snapshot};
+use crate::slot::{Busy, Cold, Lines, SlotId, Snapshot};
 use crate::sweeper::Sweeper;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Mailbox, Ordering};
 use crate::writer::Writer;
@@ -32,8 +32,7 @@ fn retire_capacity(_capacity: usize) -> usize {
 
 /// Memory a flow takes, in bytes: hot, track and cold line, connection, shadow, its share of the index, and a place in the
 /// free list. The same for IPv4 and IPv6.
-pub const BYTES_PER_FLOW: usize = size_of::<Hot>()
-    + size_of::<Track>()
+pub const BYTES_PER_FLOW: usize = size_of::<Busy>()
     + size_of::<Conn>()
     + size_of::<Cold>()
     + size_of::<Shadow>()
@@ -96,8 +95,7 @@ pub(crate) struct Tallies {
 }
 
 pub(crate) struct Shared {
-    pub(crate) hot: Slab<Hot>,
-    pub(crate) track: Slab<Track>,
+    pub(crate) busy: Slab<Busy>,
     pub(crate) conn: Slab<Conn>,
     pub(crate) cold: Slab<Cold>,
     pub(crate) details: Slab<Details>,
@@ -114,7 +112,8 @@ impl Shared {
     #[inline]
     pub(crate) fn lines(&self, slot: SlotId) -> Lines<'_> {
         let at = slot.0 as usize;
-        Lines { hot: &self.hot[at], track: &self.track[at], conn: &self.conn[at], cold: &self.cold[at] }
+        let Busy { hot, track } = &self.busy[at];
+        Lines { hot, track, conn: &self.conn[at], cold: &self.cold[at] }
     }
 
     /// The block `id` as it is; of one moment only inside the version of its slot, or once its flow was handed over.
@@ -124,12 +123,12 @@ impl Shared {
 
     /// Memory of everything shared, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.hot.bytes() + self.track.bytes() + self.conn.bytes() + self.cold.bytes() + self.details.bytes()
+        self.busy.bytes() + self.conn.bytes() + self.cold.bytes() + self.details.bytes()
     }
 
     pub(crate) fn stats(&self) -> TableStats {
         TableStats {
-            capacity: self.hot.len() as u64,
+            capacity: self.busy.len() as u64,
             live: u64::from(self.tallies.live.load(Ordering::Relaxed)),
             opened: self.tallies.opened.load(Ordering::Relaxed),
             freed: self.tallies.freed.load(Ordering::Relaxed),
@@ -170,8 +169,7 @@ pub fn table(config: &TableConfig) -> Result<(Writer, Sweeper), MemoryError> {
     let details = (config.details as usize).min(DetailsId::POOL_MAX);
     let index = Index::new(capacity)?;
     let shared = Arc::new(Shared {
-        hot: Slab::zeroed(capacity)?,
-        track: Slab::zeroed(capacity)?,
+        busy: Slab::zeroed(capacity)?,
         conn: Slab::zeroed(capacity)?,
         details: Slab::zeroed(details)?,
         cold: Slab::zeroed(capacity)?,

@@ -15,7 +15,7 @@ use crate::mem::{MemoryError, Slab, prefetch};
 use crate::packet::{Packet, Quote, Role, tcp_flag};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
-use crate::slot::{Hot, KeyWords, Lines, Meta, SlotId};
+use crate::slot::{Busy, Hot, KeyWords, Lines, Meta, SlotId};
 use crate::sync::{Arc, Ordering};
 use crate::table::{Handover, REGION_SLOTS, Shared, TableConfig, TableStats};
 use crate::time::Nanos;
@@ -88,7 +88,7 @@ enum Admission {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, index: Index, config: &TableConfig) -> Result<Self, MemoryError> {
-        let capacity = shared.hot.len();
+        let capacity = shared.busy.len();
         let mut free: Slab<u32> = Slab::zeroed(capacity)?;
         for (slot, entry) in (0..).zip(free.iter_mut().rev()) {
             *entry = slot;
@@ -141,16 +141,13 @@ impl Writer {
             for (packet, staged) in burst.iter().zip(&mut all_staged) {
                 staged.guess = self.index.guess(staged.hash).unwrap_or(NO_SLOT);
                 let slot = staged.guess.0 as usize;
-                if let (Some(hot), Some(track), Some(cold)) =
-                    (self.shared.hot.get(slot), self.shared.track.get(slot), self.shared.cold.get(slot))
-                {
-                    prefetch(hot);
-                    if packet.key.protocol == protocol::TCP {
-                        prefetch(track);
-                    }
-                    if staged.words.wide {
-                        prefetch(cold);
-                    }
+                let Some(busy) = self.shared.busy.get(slot) else { continue };
+                prefetch(&busy.hot);
+                if packet.key.protocol == protocol::TCP {
+                    prefetch(&busy.track);
+                }
+                if staged.words.wide {
+                    prefetch(&self.shared.cold[slot]);
                 }
             }
             for (packet, staged) in burst.iter().zip(&all_staged) {
@@ -183,7 +180,7 @@ impl Writer {
             let Some(retire) = self.shared.retire.take() else {
                 return served;
             };
-            let hot = &self.shared.hot[retire.slot.0 as usize];
+            let hot = &self.shared.busy[retire.slot.0 as usize].hot;
             let unmoved = hot.version.own() == retire.version;
             if unmoved && Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
                 let last_seen = Nanos(hot.last_seen.load(Ordering::Relaxed));
@@ -204,7 +201,7 @@ impl Writer {
     pub fn memory_bytes(&self) -> usize {
         let shared = &self.shared;
         let shadows =
-            shared.hot.len() * size_of::<Shadow>() + shared.details.len() * size_of::<DetailsShadow>();
+            shared.busy.len() * size_of::<Shadow>() + shared.details.len() * size_of::<DetailsShadow>();
         shared.bytes() + self.index.bytes() + self.free.bytes() + self.free_details.bytes() + shadows
     }
 
@@ -214,13 +211,14 @@ impl Writer {
         let Staged { words, hash, guess } = staged;
         let hash = *hash;
         let is_it = |slot: SlotId| {
-            holds(&shared.hot[slot.0 as usize], words, || shared.cold[slot.0 as usize].holds(&packet.key))
+            holds(&shared.busy[slot.0 as usize].hot, words, || {
+                shared.cold[slot.0 as usize].holds(&packet.key)
+            })
         };
         // What was guessed a stage ago may have been freed since, for a packet of this burst.
-        let guessed = shared
-            .hot
-            .get(guess.0 as usize)
-            .is_some_and(|hot| Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) && is_it(*guess));
+        let guessed = shared.busy.get(guess.0 as usize).is_some_and(|Busy { hot, .. }| {
+            Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) && is_it(*guess)
+        });
         let found = if guessed { Some(*guess) } else { self.index.find(hash, is_it) };
         match found {
             Some(slot) if begins_anew(&self.shared, slot, packet) && !self.shared.handover.is_full() => {
@@ -299,12 +297,12 @@ impl Writer {
     #[inline]
     fn count_in(&mut self, slot: SlotId, packet: &Packet, tunnel: Option<&Tunnel>) {
         let at = slot.0 as usize;
-        let hot = &self.shared.hot[at];
+        let Busy { hot, track } = &self.shared.busy[at];
         if tunnel.is_none() {
             if packet.key.protocol != protocol::TCP {
                 return plain::datagram(hot, packet);
             }
-            if plain::segment(hot, &self.shared.track[at], packet) {
+            if plain::segment(hot, track, packet) {
                 return;
             }
         }
@@ -335,7 +333,9 @@ impl Writer {
         let words = self.hasher.words(&quote.key);
         let shared = &self.shared;
         let is_it = |slot: SlotId| {
-            holds(&shared.hot[slot.0 as usize], &words, || shared.cold[slot.0 as usize].holds(&quote.key))
+            holds(&shared.busy[slot.0 as usize].hot, &words, || {
+                shared.cold[slot.0 as usize].holds(&quote.key)
+            })
         };
         let Some(slot) = self.index.find(self.hasher.hash(&words), is_it) else {
             return;
@@ -353,7 +353,8 @@ impl Writer {
         if self.shared.handover.is_full() {
             return false;
         }
-        let last_seen = |slot: &SlotId| self.shared.hot[slot.0 as usize].last_seen.load(Ordering::Relaxed);
+        let last_seen =
+            |slot: &SlotId| self.shared.busy[slot.0 as usize].hot.last_seen.load(Ordering::Relaxed);
         let Some(stalest) = self.index.group(hash).take(EVICTION_CANDIDATES).min_by_key(last_seen) else {
             return false;
         };
@@ -383,7 +384,7 @@ impl Writer {
 
     fn release(&mut self, slot: SlotId) {
         let at = slot.0 as usize;
-        let hot = &self.shared.hot[at];
+        let hot = &self.shared.busy[at].hot;
         self.free_details.give_back(self.shared.cold[at].details());
         let wide = Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::WIDE);
         let words = KeyWords { hot: [0, 1].map(|i| hot.key[i].load(Ordering::Relaxed)), wide };
@@ -431,7 +432,7 @@ fn begins_anew(shared: &Shared, slot: SlotId, packet: &Packet) -> bool {
         return false;
     }
     let at = slot.0 as usize;
-    let meta = Meta(shared.hot[at].meta.load(Ordering::Relaxed));
+    let meta = Meta(shared.busy[at].hot.meta.load(Ordering::Relaxed));
     let known = meta.has_by(Meta::SYN, packet.direction);
     let initial = shared.conn[at].initial_sequence[packet.direction as usize].load(Ordering::Relaxed);
     meta.has(Meta::CLOSED) && !(known && initial == packet.tcp.sequence)
