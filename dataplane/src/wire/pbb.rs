@@ -6,7 +6,7 @@ const HEADER_LEN: usize = 4;
 
 pub(super) struct Pbb {
     /// Backbone service instance id (I-SID), 24 bits.
-    #[cfg_attr(not(test), expect(dead_code, reason = "names the tenant once tunnels are described"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "the convention has no attribute for it"))]
     pub service: u32,
 }
 
