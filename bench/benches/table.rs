@@ -20,7 +20,7 @@ fn hit(criterion: &mut Criterion) {
         open_all(&mut writer, flows, Nanos(1));
         let mut packets = Packets::at_random(flows);
         group.bench_function(name, |bencher| {
-            bencher.iter(|| writer.update_burst(packets.burst(Nanos(2))));
+            bencher.iter(|| writer.update(packets.burst(Nanos(2))));
         });
     }
     group.bench_function("packets_alone", |bencher| {
@@ -42,7 +42,7 @@ fn churn(criterion: &mut Criterion) {
     group.bench_function("open_and_retire", |bencher| {
         bencher.iter(|| {
             for _ in 0..CHURN as usize / MAX_BURST {
-                writer.update_burst(packets.burst(now));
+                writer.update(packets.burst(now));
             }
             now = Nanos(now.0 + timeouts.tcp_ns);
             records.clear();

@@ -1,7 +1,7 @@
 //! Parsed packets of many flows, for measuring the table by itself.
 
-use dataplane::wire::{self, Beside, LinkType, ParseOptions};
-use flowtable::{MAX_BURST, Nanos, Packet, PortId, Writer, tcp_flag};
+use dataplane::wire::{self, LinkType, ParseOptions};
+use flowtable::{Burst, MAX_BURST, Nanos, PortId, Writer, tcp_flag};
 
 use crate::frames::{self, FRAME_LEN, PAYLOAD_LEN, Stamp};
 
@@ -12,9 +12,8 @@ pub struct Packets {
     next: usize,
     /// Each flow's next segment in each round.
     sequence: u32,
-    beside: Beside,
     frame: [u8; FRAME_LEN],
-    burst: Vec<Packet>,
+    burst: Burst,
 }
 
 impl Packets {
@@ -30,18 +29,11 @@ impl Packets {
 
     fn of(stamps: Vec<Stamp>) -> Packets {
         let frame = frames::template(tcp_flag::ACK);
-        Packets {
-            stamps,
-            next: 0,
-            sequence: 0,
-            beside: Beside::default(),
-            frame,
-            burst: Vec::with_capacity(MAX_BURST),
-        }
+        Packets { stamps, next: 0, sequence: 0, frame, burst: Burst::with_capacity(MAX_BURST) }
     }
 
     /// The next [`MAX_BURST`] packets, all received at `at`.
-    pub fn burst(&mut self, at: Nanos) -> &[Packet] {
+    pub fn burst(&mut self, at: Nanos) -> &Burst {
         self.burst.clear();
         for _ in 0..MAX_BURST {
             self.stamps[self.next].press(self.sequence, &mut self.frame);
@@ -51,9 +43,11 @@ impl Packets {
                 self.sequence = self.sequence.wrapping_add(PAYLOAD_LEN);
             }
             let options = ParseOptions::default();
-            let parsed =
-                wire::parse(LinkType::Ethernet, &self.frame, 64, at, PortId(0), &options, &mut self.beside);
-            self.burst.push(parsed.expect("the frame is a sound one").packet);
+            let frame = &self.frame;
+            let plain = self.burst.push_plain(|brief| {
+                wire::brief(LinkType::Ethernet, frame, 64, at, PortId(0), &options, brief)
+            });
+            assert!(plain, "nothing but a TCP segment was stamped");
         }
         &self.burst
     }
@@ -63,6 +57,6 @@ impl Packets {
 pub fn open_all(writer: &mut Writer, flows: u32, at: Nanos) {
     let mut packets = Packets::in_order(flows);
     for _ in 0..(flows as usize).div_ceil(MAX_BURST) {
-        writer.update_burst(packets.burst(at));
+        writer.update(packets.burst(at));
     }
 }

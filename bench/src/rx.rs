@@ -13,9 +13,9 @@ use dataplane::clock::{Clock, Stopwatch, UtcClock};
 use dataplane::dpdk::Eal;
 use dataplane::intake::{Intake, IntakeOptions};
 use dataplane::ledger::{CountersWriter, WorkerCounters, WorkerFigures};
-use dataplane::wire::{self, Beside, ParseOptions};
+use dataplane::wire::{self, ParseOptions};
 use dataplane::worker::{PacketSource, Worker};
-use flowtable::{FlowRecord, Nanos, RecordSink, Sweeper, TableConfig, Timeouts, table, tcp_flag};
+use flowtable::{Burst, FlowRecord, Nanos, RecordSink, Sweeper, TableConfig, Timeouts, table, tcp_flag};
 
 use crate::figures::Spread;
 use crate::frames::{self, Stamp};
@@ -321,9 +321,12 @@ fn read_headers(source: &mut StampedSource, stop: &AtomicBool) -> u64 {
 fn parse_headers(source: &mut StampedSource, stop: &AtomicBool) -> u64 {
     let options = ParseOptions::default();
     let (link, port) = (source.link(), source.port());
-    let mut beside = Beside::default();
+    let mut burst = Burst::with_capacity(1);
     bursts(source, stop, |data, wire_len, _| {
-        let _ = black_box(wire::parse(link, data, wire_len, Nanos(0), port, &options, &mut beside));
+        black_box(
+            burst.push_plain(|brief| wire::brief(link, data, wire_len, Nanos(0), port, &options, brief)),
+        );
+        burst.clear();
     })
 }
 

@@ -71,6 +71,15 @@ impl Intake {
         if self.screens && !self.passes(link, data, wire_len, at) {
             return;
         }
+        let Intake { burst, parse, .. } = self;
+        if !burst.push_plain(|brief| wire::brief(link, data, wire_len, at, port, parse, brief)) {
+            self.take_any(link, data, wire_len, at, port);
+        }
+    }
+
+    /// Takes a frame that is no plain one, or that there is no room for.
+    #[inline(never)]
+    fn take_any(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
         match wire::parse(link, data, wire_len, at, port, &self.parse, &mut self.beside) {
             Ok(_) if self.burst.len() >= self.room => self.tally.drop_for(Reason::TableFull),
             Ok(ref parsed) => {

@@ -78,11 +78,7 @@ impl Bench {
 
     /// Source port and number of every packet emitted, in order.
     fn emitted(&self) -> Vec<(u16, u32)> {
-        self.burst
-            .packets()
-            .iter()
-            .map(|packet| (packet.key.sender(packet.direction).port, packet.bytes))
-            .collect()
+        self.burst.packets().map(|packet| (packet.key.sender(packet.direction).port, packet.bytes)).collect()
     }
 
     fn count(&self, anomaly: Anomaly) -> u32 {
@@ -99,10 +95,7 @@ fn later_parts_take_the_flow_of_the_first_in_the_order_they_came() {
     bench.take(part(7, 0, 4, 102, 3));
     bench.take(part(7, 3, 4, 103, 4));
     assert_eq!(bench.emitted(), [(1_007, 1), (1_007, 2), (1_007, 3), (1_007, 4)]);
-    assert_eq!(
-        bench.burst.packets().iter().map(|packet| packet.at.0).collect::<Vec<_>>(),
-        [100, 101, 102, 103]
-    );
+    assert_eq!(bench.burst.packets().map(|packet| packet.at.0).collect::<Vec<_>>(), [100, 101, 102, 103]);
     assert_eq!((bench.fragments.datagrams(), bench.fragments.held()), (0, 0));
     // Complete, hence forgotten: the id is free for another datagram.
     bench.take(part(7, 1, 4, 104, 5));
@@ -167,7 +160,7 @@ fn parts_keep_their_tunnel_and_take_the_icmp_type_of_the_first() {
     bench.fragments.take(&later.0, later.1, Some(tunnel), &mut emit);
     let echo = FirstPacket { icmp: Some((8, 0)), ..FirstPacket::default() };
     bench.fragments.take(&first.0, Packet { first: echo, ..first.1 }, None, &mut emit);
-    let packets = bench.burst.packets();
+    let packets: Vec<_> = bench.burst.packets().collect();
     assert_eq!(packets[0].first.icmp, Some((8, 0)));
     assert_eq!(bench.burst.tunnel_of(&packets[0]), Some(&tunnel));
     assert_eq!(bench.burst.tunnel_of(&packets[1]), None);
@@ -288,6 +281,6 @@ proptest! {
         }
         bench.give_up_all();
         prop_assert_eq!(bench.burst.len(), sent);
-        prop_assert!(bench.burst.packets().iter().all(|packet| packet.direction == Direction::LoToHi));
+        prop_assert!(bench.burst.packets().all(|packet| packet.direction == Direction::LoToHi));
     }
 }

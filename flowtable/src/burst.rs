@@ -1,12 +1,17 @@
 //! The packets of one burst with what only some of them carry beside the common part. Taken once, used again for each burst.
 
+use crate::brief::Brief;
 use crate::packet::{Packet, Quote};
 use crate::tunnel::Tunnel;
 
-/// Packets on their way to [`crate::Writer::update_burst`]. Allocates only where it is pushed beyond its capacity.
+/// Packets on their way to [`crate::Writer::update`]. Allocates only where it is pushed beyond its capacity.
 #[derive(Clone, Debug, Default)]
 pub struct Burst {
-    packets: Vec<Packet>,
+    /// One for each packet, and places for more.
+    briefs: Vec<Brief>,
+    len: usize,
+    /// Of the packets that are more than their briefs.
+    wholes: Vec<Packet>,
     tunnels: Vec<Tunnel>,
     /// Each with the packets that were there when it came.
     quotes: Vec<(usize, Quote)>,
@@ -16,57 +21,80 @@ impl Burst {
     /// An empty burst with room for `packets`, each of them in a tunnel and quoting another.
     pub fn with_capacity(packets: usize) -> Burst {
         Burst {
-            packets: Vec::with_capacity(packets),
+            briefs: vec![Brief::NOTHING; packets],
+            len: 0,
+            wholes: Vec::with_capacity(packets),
             tunnels: Vec::with_capacity(packets),
             quotes: Vec::with_capacity(packets),
         }
     }
 
+    /// Adds the plain packet that `fill` writes, if it says `true`, and there is room without growing. Gives whether it did.
+    #[inline(always)]
+    pub fn push_plain(&mut self, fill: impl FnOnce(&mut Brief) -> bool) -> bool {
+        let Some(place) = self.briefs.get_mut(self.len) else { return false };
+        let filled = fill(place);
+        self.len += usize::from(filled);
+        filled
+    }
+
     /// Adds a packet outside tunnels.
     #[inline]
     pub fn push(&mut self, packet: Packet) {
-        self.packets.push(packet);
+        self.wholes.push(packet);
+        let place = u32::try_from(self.wholes.len()).unwrap_or(0);
+        let brief = Brief::of(&packet, place);
+        match self.briefs.get_mut(self.len) {
+            Some(vacant) => *vacant = brief,
+            None => self.briefs.push(brief),
+        }
+        self.len += 1;
     }
 
     /// Adds a packet and the outermost tunnel it came in.
     pub fn push_in(&mut self, tunnel: Tunnel, packet: Packet) {
         self.tunnels.push(tunnel);
         let place = u32::try_from(self.tunnels.len()).unwrap_or(0);
-        self.packets.push(Packet { tunnel: place, ..packet });
+        self.push(Packet { tunnel: place, ..packet });
     }
 
     /// Adds what an ICMP error says of another flow. It is said behind the packets pushed before it.
     pub fn push_quote(&mut self, quote: Quote) {
-        self.quotes.push((self.packets.len(), quote));
+        self.quotes.push((self.len, quote));
     }
 
     /// Packets in the burst.
     #[inline]
     pub fn len(&self) -> usize {
-        self.packets.len()
+        self.len
     }
 
     /// Whether there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.packets.is_empty()
+        self.len == 0
     }
 
     /// The packets, in the order they came.
-    #[inline]
-    pub fn packets(&self) -> &[Packet] {
-        &self.packets
+    pub fn packets(&self) -> impl ExactSizeIterator<Item = Packet> + '_ {
+        self.briefs().iter().map(|brief| self.packet(brief))
     }
 
-    /// The packets, to be changed in place: the benchmarks' clock.
-    pub fn packets_mut(&mut self) -> &mut [Packet] {
-        &mut self.packets
+    #[inline]
+    pub(crate) fn briefs(&self) -> &[Brief] {
+        &self.briefs[..self.len]
     }
 
-    /// The tunnels its packets came in.
+    /// The whole of the packet with this brief.
     #[inline]
-    pub(crate) fn tunnels(&self) -> &[Tunnel] {
-        &self.tunnels
+    pub(crate) fn packet(&self, brief: &Brief) -> Packet {
+        self.whole(brief).copied().unwrap_or_else(|| brief.unfold())
+    }
+
+    /// The packet with this brief, if it is more than that.
+    #[inline]
+    pub(crate) fn whole(&self, brief: &Brief) -> Option<&Packet> {
+        self.wholes.get((brief.whole as usize).wrapping_sub(1))
     }
 
     /// The tunnel of one of its packets.
@@ -83,15 +111,21 @@ impl Burst {
     /// Back to empty; keeps its memory.
     #[inline]
     pub fn clear(&mut self) {
-        self.packets.clear();
-        self.tunnels.clear();
+        self.len = 0;
+        // Few bursts have any.
+        if !self.wholes.is_empty() {
+            self.wholes.clear();
+            self.tunnels.clear();
+        }
         self.quotes.clear();
     }
 }
 
 impl FromIterator<Packet> for Burst {
     fn from_iter<I: IntoIterator<Item = Packet>>(packets: I) -> Burst {
-        Burst { packets: packets.into_iter().collect(), ..Burst::default() }
+        let mut burst = Burst::default();
+        packets.into_iter().for_each(|packet| burst.push(packet));
+        burst
     }
 }
 

@@ -78,7 +78,8 @@ impl Marks {
     /// An acknowledgment was seen; shift by the canonical direction.
     pub(crate) const ACKED: u16 = 1 << 2;
     /// A request waits for its response.
-    pub(crate) const ASKED: u16 = 1 << 4;
+    pub(crate) const ASKED: u16 = 1 << Marks::ASKED_BIT;
+    pub(crate) const ASKED_BIT: u32 = 4;
     /// A SYN waits for its SYN/ACK.
     pub(crate) const CALLING: u16 = 1 << 5;
     /// A SYN/ACK waits for its ACK.

@@ -29,24 +29,29 @@ impl KeyHasher {
         }
     }
 
+    /// The first word of a wide key in the hot line, which stands for all that does not fit there.
     #[inline]
-    pub(crate) fn words(&self, key: &FlowKey) -> KeyWords {
-        if is_narrow(key) {
-            return KeyWords { hot: [narrow_addresses(key), ports_word(key)], wide: false };
-        }
+    pub(crate) fn fingerprint(&self, key: &FlowKey) -> u64 {
         let mut hasher = self.fingerprint.build_hasher();
         for word in [halves(key.lo_address), halves(key.hi_address)].into_iter().flatten() {
             hasher.write_u64(word);
         }
         hasher.write_u64(key.tunnel ^ key.family as u64);
-        KeyWords { hot: [hasher.finish(), ports_word(key)], wide: true }
+        hasher.finish()
     }
 
     #[inline]
-    pub(crate) fn hash(&self, words: &KeyWords) -> KeyHash {
+    pub(crate) fn words(&self, key: &FlowKey) -> KeyWords {
+        let wide = !is_narrow(key);
+        let first = if wide { self.fingerprint(key) } else { narrow_addresses(key) };
+        KeyWords { hot: [first, ports_word(key)], wide }
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, words: [u64; 2]) -> KeyHash {
         let mut hasher = self.bucket.build_hasher();
-        hasher.write_u64(words.hot[0]);
-        hasher.write_u64(words.hot[1]);
+        hasher.write_u64(words[0]);
+        hasher.write_u64(words[1]);
         KeyHash(hasher.finish())
     }
 }

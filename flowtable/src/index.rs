@@ -3,10 +3,9 @@
 //! A full bucket passes the entry on to the next one and counts that in `overflow`, so a search ends at the first bucket
 //! nothing was passed on from. Removal undoes the counts: no tombstones, no growth, no rehash, nothing allocated after start.
 
-use crate::mem::{MemoryError, Slab, prefetch};
+use crate::mem::{LANES, MemoryError, Slab, lanes_equal, prefetch};
 use crate::slot::SlotId;
 
-const LANES: usize = 8;
 /// Buckets a search looks at, at most.
 pub(crate) const PROBE_LIMIT: usize = 16;
 /// Slots of the table for each bucket: half of the lanes, so that a bucket in fifty overflows.
@@ -25,15 +24,10 @@ pub(crate) struct Bucket {
 const _: () = assert!(size_of::<Bucket>() == 64);
 
 impl Bucket {
-    /// Lanes whose tag is `tag`, one bit a lane. Branchless, and plain enough for the compiler to make one SIMD compare
-    /// of it.
-    #[inline]
+    /// Lanes whose tag is `tag`, one bit a lane.
+    #[inline(always)]
     fn lanes_with(&self, tag: u16) -> u32 {
-        let mut lanes = 0;
-        for (lane, &held) in self.tags.iter().enumerate() {
-            lanes |= u32::from(held == tag) << lane;
-        }
-        lanes
+        lanes_equal(self.tags, tag)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Pure: sees no packet bytes, does no I/O, reads no clock, knows nothing of DPDK.
 
+mod brief;
 mod burst;
 mod connection;
 mod details;
@@ -32,6 +33,7 @@ mod tunnel;
 mod version;
 mod writer;
 
+pub use brief::{Brief, PlainIpv4};
 pub use burst::Burst;
 pub use event::{Event, EventDetail, EventKind, NetworkError};
 pub use exclusions::{Exclusion, Exclusions, MAX_EXCLUSIONS};

@@ -41,6 +41,18 @@ pub enum Role {
     Destination,
 }
 
+impl Role {
+    /// What the flags of a TCP segment prove.
+    #[inline]
+    pub fn of_tcp(flags: u8) -> Role {
+        match (flags & tcp_flag::SYN != 0, flags & tcp_flag::ACK != 0) {
+            (true, false) => Role::Source,
+            (true, true) => Role::Destination,
+            (false, _) => Role::Unknown,
+        }
+    }
+}
+
 /// The TCP header fields the table follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpSegment {

@@ -2,62 +2,56 @@
 //! Gives `false`, having done nothing, for all else, which [`crate::flow`] sees to; what is done here is what would be done
 //! there.
 
+use crate::brief::Brief;
 use crate::connection::{Marks, Track};
-use crate::orientation;
-use crate::packet::{Packet, Role, tcp_flag};
+use crate::packet::tcp_flag;
 use crate::slot::{Hot, Meta};
 use crate::sync::Ordering;
 
-/// Counts `packet` in the flow. Gives the number of packets it has now. Called inside an update.
-#[inline]
-pub(crate) fn add(hot: &Hot, packet: &Packet) -> u64 {
-    let side = packet.direction as usize;
+/// Counts the packet in the flow. Gives the number of packets the flow has now. Called inside an update.
+#[inline(always)]
+pub(crate) fn add(hot: &Hot, brief: &Brief) -> u64 {
+    let side = brief.direction as usize;
     let packets = hot.packets[side].load(Ordering::Relaxed) + 1;
     hot.packets[side].store(packets, Ordering::Relaxed);
     hot.bytes[side]
-        .store(hot.bytes[side].load(Ordering::Relaxed) + u64::from(packet.bytes), Ordering::Relaxed);
+        .store(hot.bytes[side].load(Ordering::Relaxed) + u64::from(brief.bytes), Ordering::Relaxed);
     // A packet stamped earlier than the one before it does not turn time back.
-    let last_seen = hot.last_seen.load(Ordering::Relaxed).max(packet.at.0);
+    let last_seen = hot.last_seen.load(Ordering::Relaxed).max(brief.at.0);
     hot.last_seen.store(last_seen, Ordering::Relaxed);
     packets + hot.packets[1 - side].load(Ordering::Relaxed)
 }
 
-/// A packet of another protocol than TCP.
-#[inline]
-pub(crate) fn datagram(hot: &Hot, packet: &Packet) {
+/// A packet of another protocol than TCP, which says nothing of who began the conversation.
+#[inline(always)]
+pub(crate) fn datagram(hot: &Hot, brief: &Brief) {
     hot.version.update(|| {
-        add(hot, packet);
-        if packet.role != Role::Unknown {
-            orientation::on_evidence(hot, packet);
-        }
+        add(hot, brief);
     });
 }
 
 /// A segment in sequence, without any flag but ACK and PSH, that changes neither the connection's state nor whose turn it
 /// is, and repeats no acknowledgment. All conditions are looked at together: most packets meet them all.
-#[inline]
-pub(crate) fn segment(hot: &Hot, track: &Track, packet: &Packet) -> bool {
-    let (segment, side) = (&packet.tcp, packet.direction as usize);
-    let meta = Meta(hot.meta.load(Ordering::Relaxed));
-    let marks = track.marks();
-    let known = Marks::SEQUENCE << side | Marks::ACKED << side;
+#[inline(always)]
+pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief) -> bool {
+    let (segment, side) = (&brief.tcp, brief.direction as usize);
     let acknowledged = track.acknowledged[side].load(Ordering::Relaxed);
-    let advance = segment.acknowledgment.wrapping_sub(acknowledged);
-    let request = packet.direction == meta.initiator_direction();
+    let next_sequence = track.next_sequence[side].load(Ordering::Relaxed);
+    let advance = segment.acknowledgment.wrapping_sub(acknowledged).cast_signed();
     let data = segment.payload > 0;
+    let request = meta.initiator_bit() == brief.direction as u32;
+    let asked = track.marks().has(Marks::ASKED);
     let plain = (segment.flags & !tcp_flag::PSH == tcp_flag::ACK)
-        & meta.is_established()
-        & (marks.0 & (known | Marks::ANSWERED) == known)
-        & (segment.sequence == track.next_sequence[side].load(Ordering::Relaxed))
-        & (advance < 1 << 31)
-        & (data | (advance > 0))
-        & (!data | (marks.has(Marks::ASKED) == request))
+        & meta.has_by(Meta::STEADY, brief.direction)
+        & (segment.sequence == next_sequence)
+        & (advance.wrapping_add(i32::from(data)) > 0)
+        & (!data | (asked == request))
         & (segment.window != 0);
     if !plain {
         return false;
     }
     hot.version.update(|| {
-        let stamp = stamp(add(hot, packet));
+        let stamp = stamp(add(hot, brief));
         let [push, ack] = &track.common_flag_at;
         let pushed = push.load(Ordering::Relaxed);
         push.store(if segment.flags & tcp_flag::PSH != 0 { stamp } else { pushed }, Ordering::Relaxed);
@@ -67,7 +61,7 @@ pub(crate) fn segment(hot: &Hot, track: &Track, packet: &Packet) -> bool {
         track.acknowledged[side].store(segment.acknowledgment, Ordering::Relaxed);
         track.windows[side].store(segment.window, Ordering::Relaxed);
         let asked_at = track.asked_at.load(Ordering::Relaxed);
-        track.asked_at.store(if data & request { packet.at.0 } else { asked_at }, Ordering::Relaxed);
+        track.asked_at.store(if data & request { brief.at.0 } else { asked_at }, Ordering::Relaxed);
     });
     true
 }

@@ -89,9 +89,17 @@ impl Meta {
     pub(crate) const FIN_ACKED: u32 = 1 << 12;
     /// A SYN was seen; shift by the canonical direction.
     pub(crate) const SYN: u32 = 1 << 14;
+    /// An established connection of which sequence numbers and acknowledgments of a side are known, and no SYN/ACK waits for
+    /// its answer: what [`crate::plain`] asks first. Shift by the canonical direction.
+    pub(crate) const STEADY: u32 = 1 << 16;
 
+    /// Flows of a slot before their number comes again.
+    pub(crate) const GENERATIONS: u32 = 1 << (32 - Meta::GENERATION_SHIFT);
+    const GENERATION_SHIFT: u32 = 18;
+
+    /// The `generation`-th flow of its slot, modulo [`Meta::GENERATIONS`].
     pub(crate) fn live(generation: u16) -> Meta {
-        Meta(u32::from(generation) << 16 | Meta::LIVE)
+        Meta(u32::from(generation) << Meta::GENERATION_SHIFT | Meta::LIVE)
     }
 
     #[inline]
@@ -120,17 +128,12 @@ impl Meta {
 
     #[inline]
     pub(crate) fn generation(self) -> u16 {
-        (self.0 >> 16) as u16
+        (self.0 >> Meta::GENERATION_SHIFT) as u16
     }
 
     #[inline]
     pub(crate) fn state(self) -> TcpState {
         TcpState::ALL.get((self.0 & Meta::STATE_BITS) as usize).copied().unwrap_or_default()
-    }
-
-    #[inline]
-    pub(crate) fn is_established(self) -> bool {
-        self.0 & Meta::STATE_BITS == TcpState::Established as u32
     }
 
     #[inline]
@@ -145,9 +148,13 @@ impl Meta {
 
     #[inline]
     pub(crate) fn initiator_direction(self) -> Direction {
-        // One bit against the other, so that there is nothing to predict.
-        let hi = self.has(Meta::FORWARD_HI) ^ self.has(Meta::DESTINATION_INITIATED);
-        if hi { Direction::HiToLo } else { Direction::LoToHi }
+        if self.initiator_bit() != 0 { Direction::HiToLo } else { Direction::LoToHi }
+    }
+
+    /// [`Meta::initiator_direction`] as a number. One bit against the other, so that there is nothing to predict.
+    #[inline(always)]
+    pub(crate) fn initiator_bit(self) -> u32 {
+        ((self.0 / Meta::FORWARD_HI) ^ (self.0 / Meta::DESTINATION_INITIATED)) & 1
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) const REGION_SLOTS: usize = 1024;
 /// Flows the Writer can have ended by itself before the Sweeper has to look.
 #[cfg(not(any(loom, fuzzing)))]
 const HANDOVER_CAPACITY: usize = 8_192;
+// A slot's flows between two looks of the Sweeper all pass the mailbox, so two of one number never meet.
+#[cfg(not(loom))]
+const _: () = assert!(HANDOVER_CAPACITY + 1 < crate::slot::Meta::GENERATIONS as usize);
 #[cfg(any(loom, fuzzing))]
 const HANDOVER_CAPACITY: usize = 2;
 /// Flows the Sweeper can have asked to be freed before the Writer has to look: a quarter of the table, so that a sweep

@@ -109,6 +109,17 @@ pub(crate) fn follow(flow: &mut Flow<'_>, packet: &Packet, ordinal: u64) {
     sequence::follow(flow, packet);
 }
 
+/// Notes which side's next segment can be counted in one step, see [`Meta::STEADY`]. After every change.
+pub(crate) fn settle(flow: &Flow<'_>) {
+    let (mut meta, marks) = (flow.meta(), flow.track.marks());
+    let steady = meta.state() == TcpState::Established && !marks.has(Marks::ANSWERED);
+    for way in [Direction::LoToHi, Direction::HiToLo] {
+        let known = marks.has_by(Marks::SEQUENCE, way) && marks.has_by(Marks::ACKED, way);
+        meta.put(Meta::STEADY << way as u32, steady && known);
+    }
+    flow.set_meta(meta);
+}
+
 /// Orients the flow by `packet`. A state is the initiator's: when another side turns out to be that, it is told anew.
 fn orient(flow: &mut Flow<'_>, packet: &Packet) {
     let before = flow.meta();

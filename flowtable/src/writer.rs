@@ -3,6 +3,7 @@
 //! Never allocates, locks, logs or reads a clock. Works through a burst in stages, so that cache misses overlap: hash and
 //! prefetch buckets, compare tags and prefetch slots, then compare keys and write.
 
+use crate::brief::Brief;
 use crate::burst::Burst;
 use crate::details::DetailsId;
 use crate::event::{EventDetail, EventKind};
@@ -10,7 +11,7 @@ use crate::exclusions::Exclusions;
 use crate::flow::{Flow, FreeDetails};
 use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
-use crate::key::protocol;
+use crate::key::{FlowKey, protocol};
 use crate::mem::{MemoryError, Slab, prefetch};
 use crate::packet::{Packet, Quote, Role, tcp_flag};
 use crate::record::EndReason;
@@ -40,7 +41,7 @@ pub struct Writer {
     /// no two flows of a key share their start.
     floor: Nanos,
     /// One for each packet of a round; away from here while a round is worked through.
-    staged: Vec<Staged>,
+    staged: [Staged; MAX_BURST],
     exclusions: Arc<Exclusions>,
     free_details: FreeDetails,
     events: EventDetail,
@@ -49,7 +50,8 @@ pub struct Writer {
 /// What the first stages found out about a packet.
 #[derive(Clone, Copy)]
 struct Staged {
-    words: KeyWords,
+    /// [`KeyWords::hot`], the first.
+    first: u64,
     hash: KeyHash,
     /// The slot its home bucket names, to be checked against the key.
     guess: SlotId,
@@ -57,8 +59,7 @@ struct Staged {
 
 /// No slot has this number: capacity is at most 2^31.
 const NO_SLOT: SlotId = SlotId(u32::MAX);
-const NOTHING_STAGED: Staged =
-    Staged { words: KeyWords { hot: [0; 2], wide: false }, hash: KeyHash(0), guess: NO_SLOT };
+const NOTHING_STAGED: Staged = Staged { first: 0, hash: KeyHash(0), guess: NO_SLOT };
 
 /// What a burst came to, in packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,7 +102,7 @@ impl Writer {
             free_len: capacity,
             service_ports: config.service_ports.clone().into_boxed_slice(),
             floor: Nanos(0),
-            staged: vec![NOTHING_STAGED; MAX_BURST],
+            staged: [NOTHING_STAGED; MAX_BURST],
             shared,
             exclusions: Arc::default(),
             events: config.events,
@@ -112,55 +113,77 @@ impl Writer {
     /// they were pushed. Bursts longer than [`MAX_BURST`] take several rounds.
     pub fn update(&mut self, burst: &Burst) -> BurstOutcome {
         let mut outcome = BurstOutcome::default();
-        let mut packets = burst.packets();
+        let mut briefs = burst.briefs();
         let mut counted = 0;
         for (before, quote) in burst.quotes() {
-            let (earlier, later) = packets.split_at((before - counted).min(packets.len()));
-            outcome += self.update_all(earlier, burst.tunnels());
+            let (earlier, later) = briefs.split_at((before - counted).min(briefs.len()));
+            outcome += self.update_all(earlier, burst);
             self.mark(quote);
-            (packets, counted) = (later, *before);
+            (briefs, counted) = (later, *before);
         }
-        outcome += self.update_all(packets, burst.tunnels());
+        outcome += self.update_all(briefs, burst);
         outcome
     }
 
-    /// [`Writer::update`] for packets outside tunnels.
+    /// [`Writer::update`] for packets outside tunnels, gathered anew: for a few of them.
     pub fn update_burst(&mut self, packets: &[Packet]) -> BurstOutcome {
-        self.update_all(packets, &[])
+        self.update(&packets.iter().copied().collect())
     }
 
-    fn update_all(&mut self, packets: &[Packet], tunnels: &[Tunnel]) -> BurstOutcome {
+    fn update_all(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
         let mut outcome = BurstOutcome::default();
-        let mut all_staged = std::mem::take(&mut self.staged);
-        for burst in packets.chunks(MAX_BURST) {
-            for (packet, staged) in burst.iter().zip(&mut all_staged) {
-                staged.words = self.hasher.words(&packet.key);
-                staged.hash = self.hasher.hash(&staged.words);
-                self.index.prefetch(staged.hash);
+        for briefs in briefs.chunks(MAX_BURST) {
+            for (at, brief) in briefs.iter().enumerate() {
+                self.hash(brief, at, burst);
             }
-            for (packet, staged) in burst.iter().zip(&mut all_staged) {
-                staged.guess = self.index.guess(staged.hash).unwrap_or(NO_SLOT);
-                let slot = staged.guess.0 as usize;
-                let Some(busy) = self.shared.busy.get(slot) else { continue };
-                prefetch(&busy.hot);
-                if packet.key.protocol == protocol::TCP {
-                    prefetch(&busy.track);
-                }
-                if staged.words.wide {
-                    prefetch(&self.shared.cold[slot]);
-                }
+            for (at, brief) in briefs.iter().enumerate() {
+                self.guess(brief, at);
             }
-            for (packet, staged) in burst.iter().zip(&all_staged) {
-                let tunnel = packet.tunnel_among(tunnels);
-                match self.count(packet, tunnel, staged) {
-                    Admission::Counted => outcome.in_flows += 1,
+            for (at, brief) in briefs.iter().enumerate() {
+                if self.count_plain(brief, at, burst) {
+                    continue;
+                }
+                match self.count_any(brief, at, burst) {
+                    Admission::Counted => {}
                     Admission::Full => outcome.table_full += 1,
                     Admission::Excluded => outcome.excluded += 1,
                 }
             }
         }
-        self.staged = all_staged;
+        #[expect(clippy::cast_possible_truncation, reason = "a burst is short")]
+        let all = briefs.len() as u32;
+        outcome.in_flows = all - outcome.table_full - outcome.excluded;
         outcome
+    }
+
+    /// First stage: where to look for the flow; asks for its bucket.
+    #[inline(always)]
+    fn hash(&mut self, brief: &Brief, at: usize, burst: &Burst) {
+        let staged = &mut self.staged[at % MAX_BURST];
+        staged.first = brief.addresses;
+        if brief.wide
+            && let Some(packet) = burst.whole(brief)
+        {
+            staged.first = self.hasher.fingerprint(&packet.key);
+        }
+        staged.hash = self.hasher.hash([staged.first, brief.ports]);
+        self.index.prefetch(staged.hash);
+    }
+
+    /// Second stage: which slot the bucket names; asks for its lines.
+    #[inline(always)]
+    fn guess(&mut self, brief: &Brief, at: usize) {
+        let staged = &mut self.staged[at % MAX_BURST];
+        staged.guess = self.index.guess(staged.hash).unwrap_or(NO_SLOT);
+        let slot = staged.guess.0 as usize;
+        let Some(busy) = self.shared.busy.get(slot) else { return };
+        prefetch(&busy.hot);
+        if brief.protocol() == protocol::TCP {
+            prefetch(&busy.track);
+        }
+        if brief.wide {
+            prefetch(&self.shared.cold[slot]);
+        }
     }
 
     /// Keeps conversations from opening flows; those that have one keep it.
@@ -205,40 +228,65 @@ impl Writer {
         shared.bytes() + self.index.bytes() + self.free.bytes() + self.free_details.bytes() + shadows
     }
 
-    #[inline]
-    fn count(&mut self, packet: &Packet, tunnel: Option<&Tunnel>, staged: &Staged) -> Admission {
-        let shared = &self.shared;
-        let Staged { words, hash, guess } = staged;
-        let hash = *hash;
-        let is_it = |slot: SlotId| {
-            holds(&shared.busy[slot.0 as usize].hot, words, || {
-                shared.cold[slot.0 as usize].holds(&packet.key)
-            })
-        };
+    /// Counts the packet in its flow in one step; `false`, having done nothing, where that will not do.
+    #[inline(always)]
+    fn count_plain(&self, brief: &Brief, at: usize, burst: &Burst) -> bool {
+        let Staged { first, guess, .. } = self.staged[at % MAX_BURST];
+        let Some(Busy { hot, track }) = self.shared.busy.get(guess.0 as usize) else { return false };
+        let meta = Meta(hot.meta.load(Ordering::Relaxed));
         // What was guessed a stage ago may have been freed since, for a packet of this burst.
-        let guessed = shared.busy.get(guess.0 as usize).is_some_and(|Busy { hot, .. }| {
-            Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) && is_it(*guess)
-        });
-        let found = if guessed { Some(*guess) } else { self.index.find(hash, is_it) };
+        if !holds(hot, meta, [first, brief.ports], brief.wide) || !brief.simple {
+            return false;
+        }
+        if brief.wide
+            && !burst.whole(brief).is_some_and(|packet| self.shared.cold[guess.0 as usize].holds(&packet.key))
+        {
+            return false;
+        }
+        if brief.protocol() == protocol::TCP {
+            return plain::segment(hot, track, meta, brief);
+        }
+        plain::datagram(hot, brief);
+        true
+    }
+
+    /// Counts the packet in its flow, whatever it is and whether or not there is one.
+    #[inline(never)]
+    fn count_any(&mut self, brief: &Brief, at: usize, burst: &Burst) -> Admission {
+        let Staged { first, hash, .. } = self.staged[at % MAX_BURST];
+        let packet = &burst.packet(brief);
+        let tunnel = burst.tunnel_of(packet);
+        let words = &KeyWords { hot: [first, brief.ports], wide: brief.wide };
+        let found = self.find(hash, words, &packet.key);
         match found {
             Some(slot) if begins_anew(&self.shared, slot, packet) && !self.shared.handover.is_full() => {
                 self.hand_over(slot, EndReason::EndOfFlowDetected);
                 bump(&self.shared.tallies.reused);
-                self.open(slot, packet, tunnel, words);
+                self.open(slot, brief, packet, tunnel, words);
                 Admission::Counted
             }
             Some(slot) => {
-                self.count_in(slot, packet, tunnel);
+                self.touch(slot, brief, packet, tunnel);
                 Admission::Counted
             }
-            None => self.admit(packet, tunnel, words, hash),
+            None => self.admit(brief, packet, tunnel, words, hash),
         }
+    }
+
+    /// The slot of the live flow with `key`, which is `words` in the hot line.
+    fn find(&self, hash: KeyHash, words: &KeyWords, key: &FlowKey) -> Option<SlotId> {
+        self.index.find(hash, |slot| {
+            let hot = &self.shared.busy[slot.0 as usize].hot;
+            holds(hot, Meta(hot.meta.load(Ordering::Relaxed)), words.hot, words.wide)
+                && (!words.wide || self.shared.cold[slot.0 as usize].holds(key))
+        })
     }
 
     #[cold]
     #[inline(never)]
     fn admit(
         &mut self,
+        brief: &Brief,
         packet: &Packet,
         tunnel: Option<&Tunnel>,
         words: &KeyWords,
@@ -264,11 +312,18 @@ impl Writer {
         tallies.live.store(tallies.live.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let region = &self.shared.regions[slot.0 as usize / REGION_SLOTS];
         region.store(region.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        self.open(slot, packet, tunnel, words);
+        self.open(slot, brief, packet, tunnel, words);
         Admission::Counted
     }
 
-    fn open(&mut self, slot: SlotId, packet: &Packet, tunnel: Option<&Tunnel>, words: &KeyWords) {
+    fn open(
+        &mut self,
+        slot: SlotId,
+        brief: &Brief,
+        packet: &Packet,
+        tunnel: Option<&Tunnel>,
+        words: &KeyWords,
+    ) {
         // Only the flow's start is moved: what is measured between packets goes by their own times.
         let began = packet.at.max(self.floor);
         let Lines { hot, track, conn, cold } = self.shared.lines(slot);
@@ -290,34 +345,19 @@ impl Writer {
             hot.meta.store(meta.0, Ordering::Relaxed);
         });
         bump(&self.shared.tallies.opened);
-        self.touch(slot, packet, tunnel);
-    }
-
-    /// Counts `packet` in the flow at `slot`: in one step where that will do.
-    #[inline]
-    fn count_in(&mut self, slot: SlotId, packet: &Packet, tunnel: Option<&Tunnel>) {
-        let at = slot.0 as usize;
-        let Busy { hot, track } = &self.shared.busy[at];
-        if tunnel.is_none() {
-            if packet.key.protocol != protocol::TCP {
-                return plain::datagram(hot, packet);
-            }
-            if plain::segment(hot, track, packet) {
-                return;
-            }
-        }
-        self.touch(slot, packet, tunnel);
+        self.touch(slot, brief, packet, tunnel);
     }
 
     /// Counts `packet` in the flow at `slot`, whatever it is.
-    #[inline(never)]
-    fn touch(&mut self, slot: SlotId, packet: &Packet, tunnel: Option<&Tunnel>) {
+    #[inline]
+    fn touch(&mut self, slot: SlotId, brief: &Brief, packet: &Packet, tunnel: Option<&Tunnel>) {
         let mut flow = Flow::of(&self.shared, slot, &mut self.free_details, self.events);
         let hot = flow.hot;
         hot.version.update(|| {
-            let ordinal = plain::add(hot, packet);
+            let ordinal = plain::add(hot, brief);
             if packet.key.protocol == protocol::TCP {
                 tcp::follow(&mut flow, packet, ordinal);
+                tcp::settle(&flow);
             } else if packet.role != Role::Unknown {
                 orientation::on_evidence(hot, packet);
             }
@@ -331,13 +371,7 @@ impl Writer {
     #[cold]
     fn mark(&mut self, quote: &Quote) {
         let words = self.hasher.words(&quote.key);
-        let shared = &self.shared;
-        let is_it = |slot: SlotId| {
-            holds(&shared.busy[slot.0 as usize].hot, &words, || {
-                shared.cold[slot.0 as usize].holds(&quote.key)
-            })
-        };
-        let Some(slot) = self.index.find(self.hasher.hash(&words), is_it) else {
+        let Some(slot) = self.find(self.hasher.hash(words.hot), &words, &quote.key) else {
             return;
         };
         let mut flow = Flow::of(&self.shared, slot, &mut self.free_details, self.events);
@@ -388,7 +422,7 @@ impl Writer {
         self.free_details.give_back(self.shared.cold[at].details());
         let wide = Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::WIDE);
         let words = KeyWords { hot: [0, 1].map(|i| hot.key[i].load(Ordering::Relaxed)), wide };
-        let removed = self.index.remove(self.hasher.hash(&words), slot);
+        let removed = self.index.remove(self.hasher.hash(words.hot), slot);
         debug_assert!(removed, "every live slot is in the index");
         hot.version.update(|| {
             let meta = hot.meta.load(Ordering::Relaxed);
@@ -417,12 +451,13 @@ fn bump(tally: &crate::sync::AtomicU64) {
     tally.store(tally.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
-#[inline]
-fn holds(hot: &Hot, words: &KeyWords, cold_holds: impl FnOnce() -> bool) -> bool {
-    hot.key[0].load(Ordering::Relaxed) == words.hot[0]
-        && hot.key[1].load(Ordering::Relaxed) == words.hot[1]
-        && Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::WIDE) == words.wide
-        && (!words.wide || cold_holds())
+/// Whether the hot line is that of a live flow with this key, as far as the key is there: all at once, nothing to predict.
+#[inline(always)]
+fn holds(hot: &Hot, meta: Meta, words: [u64; 2], wide: bool) -> bool {
+    let expected = Meta::LIVE | if wide { Meta::WIDE } else { 0 };
+    let first = hot.key[0].load(Ordering::Relaxed) ^ words[0];
+    let second = hot.key[1].load(Ordering::Relaxed) ^ words[1];
+    first | second | u64::from(meta.0 & (Meta::LIVE | Meta::WIDE) ^ expected) == 0
 }
 
 /// A SYN with another initial sequence number on a connection that was closed: the 5-tuple is used again.

@@ -36,7 +36,7 @@ mod upper;
 mod vlan;
 mod walk;
 
-use flowtable::{Nanos, Packet, PortId, Quote, Role, Tunnel, tcp_flag};
+use flowtable::{Brief, Nanos, Packet, PortId, Quote, Tunnel};
 
 use ip::{Ip, Network};
 use payload::Payload;
@@ -104,7 +104,23 @@ pub struct Beside {
     pub quote: Option<Quote>,
 }
 
-/// Parses one frame. The flow is that of the innermost IP packet that can be read.
+/// Writes the brief of a frame in which there is nothing but what most frames have; `false` of all others, of which [`parse`]
+/// has to say what they are. Where both give a packet, it is the same.
+#[inline(always)]
+pub fn brief(
+    link: LinkType,
+    frame: &[u8],
+    wire_len: u32,
+    at: Nanos,
+    port: PortId,
+    options: &ParseOptions,
+    brief: &mut Brief,
+) -> bool {
+    link == LinkType::Ethernet && fast::brief(frame, wire_len, at, port, options, brief)
+}
+
+/// Parses one frame of any link layer, protocol and kind of damage. The flow is that of the innermost IP packet that can be
+/// read.
 ///
 /// `frame` are the octets captured, `wire_len` how many there were on the wire; a frame cut short by the capture counts
 /// with the length its IP header gives. Where the transport header is cut short, the ports are still taken if they can
@@ -116,28 +132,8 @@ pub struct Beside {
 ///
 /// # Errors
 /// The [`Reason`] the packet is in no flow.
-// Always: as a call it would hand on seven arguments and a result of three lines for what is mostly one check.
-#[inline(always)]
-pub fn parse(
-    link: LinkType,
-    frame: &[u8],
-    wire_len: u32,
-    at: Nanos,
-    port: PortId,
-    options: &ParseOptions,
-    beside: &mut Beside,
-) -> Result<Parsed, Reason> {
-    if link == LinkType::Ethernet
-        && let Some(packet) = fast::tcp_in_ipv4(frame, wire_len, at, port, options)
-    {
-        return Ok(Parsed { packet, anomaly: None, beside: false });
-    }
-    parse_any(link, frame, wire_len, at, port, options, beside)
-}
-
-/// [`parse`] for every link layer, protocol and kind of damage.
 #[inline(never)]
-fn parse_any(
+pub fn parse(
     link: LinkType,
     frame: &[u8],
     wire_len: u32,
@@ -186,15 +182,6 @@ struct Received {
     source_mac: Option<[u8; 6]>,
     /// Of the whole frame on the wire.
     octets: u32,
-}
-
-#[inline]
-fn tcp_role(flags: u8) -> Role {
-    match (flags & tcp_flag::SYN != 0, flags & tcp_flag::ACK != 0) {
-        (true, false) => Role::Source,
-        (true, true) => Role::Destination,
-        (false, _) => Role::Unknown,
-    }
 }
 
 /// The length of `bytes` as the width lengths have on the wire.

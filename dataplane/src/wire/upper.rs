@@ -1,6 +1,6 @@
 //! The header behind IP in the terms of a flow: ports, or what stands for them.
 
-use super::{Anomaly, Ip, Payload, icmp, icmpv6, sctp, tcp, tcp_role, udp};
+use super::{Anomaly, Ip, Payload, icmp, icmpv6, sctp, tcp, udp};
 use flowtable::{Role, TcpSegment, protocol};
 
 /// What the header behind IP says.
@@ -29,7 +29,7 @@ impl<'a> Upper<'a> {
                 Ok((tcp, _)) => Upper {
                     source_port: tcp.source_port,
                     destination_port: tcp.destination_port,
-                    role: tcp_role(tcp.segment.flags),
+                    role: Role::of_tcp(tcp.segment.flags),
                     tcp: tcp.segment,
                     ..Upper::default()
                 },

@@ -206,6 +206,17 @@ pub(super) fn is_possible(ip: &Ip, upper: &Upper<'_>, options: &TunnelOptions) -
     }
 }
 
+/// Whether either of two UDP ports, the source above the destination, is one of any tunnel's. Says so also where the port is
+/// 0, or a destination's in the source: without a branch, for those who then ask more exactly.
+#[inline(always)]
+pub(super) fn has_port_of_one(ports: u32, options: &TunnelOptions) -> bool {
+    let [s0, s1, d0, d1] = ports.to_be_bytes();
+    let (source, destination) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
+    IN_UDP.iter().fold(false, |found, (_, list, _)| {
+        list(options).0.iter().fold(found, |found, &port| found | (port == source) | (port == destination))
+    })
+}
+
 /// The tunnel in the packet `level`, if there is one of a kind that `options` say is recognised.
 pub(super) fn find<'a>(level: &Level<'a>, options: &TunnelOptions) -> Option<Encapsulation<'a>> {
     let found = match level.ip.protocol {

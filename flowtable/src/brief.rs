@@ -1,0 +1,217 @@
+//! What the table has to know of nearly every packet, in one cache line: the key as the hot line holds it, and what is counted.
+//!
+//! A parser makes a [`Brief`] straight from the headers of a packet whose key is narrow (IPv4, outside tunnels). Of any other
+//! packet the brief says where the whole of it lies in the [`crate::Burst`].
+
+use crate::key::{Direction, Family, FlowKey, protocol};
+use crate::packet::{FirstPacket, Packet, PortId, Role, TcpSegment};
+use crate::slot::{is_narrow, narrow_addresses, ports_word};
+use crate::time::Nanos;
+
+/// One packet of a burst.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Brief {
+    /// The addresses of a narrow key, as the hot line holds them; 0 of any other key.
+    pub(crate) addresses: u64,
+    /// Ports, protocol and VLANs, as the hot line holds them.
+    pub(crate) ports: u64,
+    pub(crate) at: Nanos,
+    /// Source MAC in the upper 48 bits, port in the lower 16.
+    mac_and_port: u64,
+    pub(crate) tcp: TcpSegment,
+    /// Octets to count.
+    pub(crate) bytes: u32,
+    /// Where the whole packet lies among those of its burst, from 1; 0 where everything there is to know is here.
+    pub(crate) whole: u32,
+    pub(crate) direction: Direction,
+    /// The key does not fit the hot line.
+    pub(crate) wide: bool,
+    /// Outside tunnels, and says of who began the conversation what its TCP flags do, or nothing.
+    pub(crate) simple: bool,
+    ttl: u8,
+    traffic_class: u8,
+}
+const _: () = assert!(size_of::<Brief>() == 64);
+
+/// What the headers up to the ports say of a plain IPv4 packet in Ethernet: no options, no fragment, no tunnel.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainIpv4 {
+    /// Source address in the upper half, destination in the lower.
+    pub addresses: u64,
+    /// Source port in the upper half, destination in the lower.
+    pub ports: u32,
+    /// IP protocol number; not ICMP, whose ports are none.
+    pub protocol: u8,
+    /// As [`FlowKey::vlans`].
+    pub vlans: u32,
+    /// As [`Packet::at`].
+    pub at: Nanos,
+    /// As [`Packet::bytes`].
+    pub bytes: u32,
+    /// Source MAC address, in the lower 48 bits.
+    pub source_mac: u64,
+    /// As [`FirstPacket::port`].
+    pub port: PortId,
+    /// As [`FirstPacket::ttl`].
+    pub ttl: u8,
+    /// As [`FirstPacket::traffic_class`].
+    pub traffic_class: u8,
+}
+
+const ADDRESS_BITS: u32 = 32;
+const PORT_BITS: u32 = 16;
+
+impl Brief {
+    /// A place for a brief.
+    pub(crate) const NOTHING: Brief = Brief {
+        addresses: 0,
+        ports: 0,
+        at: Nanos(0),
+        mac_and_port: 0,
+        tcp: TcpSegment { sequence: 0, acknowledgment: 0, window: 0, flags: 0, payload: 0 },
+        bytes: 0,
+        whole: 0,
+        direction: Direction::LoToHi,
+        wide: false,
+        simple: true,
+        ttl: 0,
+        traffic_class: 0,
+    };
+
+    /// Fills in a plain packet but for its TCP header. Branchless: which endpoint is the lower one is as good as random.
+    ///
+    /// Written where it lies, by the parser's branches, as each of them knows it: gathered first, it would be more than the
+    /// registers hold.
+    #[inline(always)]
+    pub fn set_plain_ipv4(&mut self, packet: &PlainIpv4) {
+        let PlainIpv4 { addresses, ports, .. } = *packet;
+        let source = addresses >> ADDRESS_BITS << PORT_BITS | u64::from(ports >> PORT_BITS);
+        let destination = addresses << ADDRESS_BITS >> PORT_BITS | u64::from(ports & 0xffff);
+        let swapped = u32::from(source > destination);
+        self.direction = if swapped == 0 { Direction::LoToHi } else { Direction::HiToLo };
+        self.addresses = addresses.rotate_left(swapped * ADDRESS_BITS);
+        self.ports = u64::from(ports.rotate_left(swapped * PORT_BITS)) << 32
+            | u64::from(packet.protocol) << 24
+            | u64::from(packet.vlans & 0x00ff_ffff);
+        self.at = packet.at;
+        self.mac_and_port = packet.source_mac << 16 | u64::from(packet.port.0);
+        self.bytes = packet.bytes;
+        self.whole = 0;
+        self.wide = false;
+        self.simple = true;
+        self.ttl = packet.ttl;
+        self.traffic_class = packet.traffic_class;
+    }
+
+    /// Fills in the TCP header; all zero for other protocols.
+    #[inline(always)]
+    pub fn set_tcp(&mut self, tcp: TcpSegment) {
+        self.tcp = tcp;
+    }
+
+    /// The brief of `packet`, which lies at `whole` in its burst.
+    #[inline]
+    pub(crate) fn of(packet: &Packet, whole: u32) -> Brief {
+        let narrow = is_narrow(&packet.key);
+        Brief {
+            addresses: if narrow { narrow_addresses(&packet.key) } else { 0 },
+            ports: ports_word(&packet.key),
+            at: packet.at,
+            tcp: packet.tcp,
+            bytes: packet.bytes,
+            whole,
+            direction: packet.direction,
+            wide: !narrow,
+            simple: packet.tunnel == 0
+                && (packet.key.protocol == protocol::TCP || packet.role == Role::Unknown),
+            ..Brief::NOTHING
+        }
+    }
+
+    /// IP protocol number.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "one field of the word")]
+    pub(crate) fn protocol(&self) -> u8 {
+        (self.ports >> 24) as u8
+    }
+
+    /// The whole of a plain packet.
+    #[expect(clippy::cast_possible_truncation, reason = "fields narrower than their words")]
+    pub(crate) fn unfold(&self) -> Packet {
+        let [_, _, mac @ ..] = (self.mac_and_port >> 16).to_be_bytes();
+        let protocol = self.protocol();
+        let key = FlowKey {
+            lo_address: u128::from(self.addresses >> ADDRESS_BITS),
+            hi_address: u128::from(self.addresses as u32),
+            lo_port: (self.ports >> 48) as u16,
+            hi_port: (self.ports >> 32) as u16,
+            protocol,
+            family: Family::V4,
+            one_way: None,
+            vlans: self.ports as u32 & 0x00ff_ffff,
+            tunnel: 0,
+        };
+        Packet {
+            key,
+            direction: self.direction,
+            at: self.at,
+            bytes: self.bytes,
+            role: if protocol == protocol::TCP { Role::of_tcp(self.tcp.flags) } else { Role::Unknown },
+            tcp: self.tcp,
+            first: FirstPacket {
+                source_mac: Some(mac),
+                port: PortId(self.mac_and_port as u16),
+                ttl: self.ttl,
+                traffic_class: self.traffic_class,
+                flow_label: 0,
+                icmp: None,
+            },
+            tunnel: 0,
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::key::Endpoint;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn unfolds_to_the_packet_its_headers_describe(
+            source in any::<(u32, u16)>(), destination in any::<(u32, u16)>(), same in any::<bool>(),
+            tcp in any::<bool>(), flags in any::<u8>(), vlans in 0u32..1 << 24, mac in any::<[u8; 6]>(),
+            port in any::<u16>(), ttl in any::<u8>(), traffic_class in any::<u8>(), bytes in any::<u32>(),
+        ) {
+            let destination = if same { (source.0, destination.1) } else { destination };
+            let protocol = if tcp { protocol::TCP } else { protocol::UDP };
+            let segment = TcpSegment { sequence: 1, acknowledgment: 2, window: 3, flags, payload: 4 };
+            let [a, b, c, d, e, f] = mac;
+            let mut brief = Brief::NOTHING;
+            brief.set_tcp(if tcp { segment } else { TcpSegment::default() });
+            brief.set_plain_ipv4(&PlainIpv4 {
+                addresses: u64::from(source.0) << 32 | u64::from(destination.0),
+                ports: u32::from(source.1) << 16 | u32::from(destination.1),
+                protocol, vlans, at: Nanos(9), bytes,
+                source_mac: u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
+                port: PortId(port), ttl, traffic_class,
+            });
+            let end = |(address, port): (u32, u16)| Endpoint { address: address.into(), port };
+            let (key, direction) = FlowKey::canonical(Family::V4, protocol, end(source), end(destination));
+            let expected = Packet {
+                key: FlowKey { vlans, ..key }, direction, at: Nanos(9), bytes,
+                role: if tcp { Role::of_tcp(flags) } else { Role::Unknown },
+                tcp: if tcp { segment } else { TcpSegment::default() },
+                first: FirstPacket {
+                    source_mac: Some(mac), port: PortId(port), ttl, traffic_class, flow_label: 0, icmp: None,
+                },
+                tunnel: 0,
+            };
+            prop_assert_eq!(brief.unfold(), expected);
+            let told = Brief::of(&expected, 1);
+            prop_assert_eq!((told.addresses, told.ports, told.wide), (brief.addresses, brief.ports, false));
+        }
+    }
+}
