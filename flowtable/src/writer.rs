@@ -1,7 +1,8 @@
 //! The worker's half of the table. Finds or opens the flow of each packet and counts it there.
 //!
-//! Never allocates, locks, logs or reads a clock. Works through a burst in stages, so that cache misses overlap: hash and
-//! prefetch buckets, compare tags and prefetch slots, then compare keys and write.
+//! Never allocates, locks, logs or reads a clock. Each packet of a burst goes through stages, some packets apart, so that cache
+//! misses overlap with each other and with the work: hash and prefetch the bucket, compare tags and prefetch the slot, then
+//! compare keys and write.
 
 use crate::brief::Brief;
 use crate::burst::Burst;
@@ -25,6 +26,9 @@ use crate::{orientation, plain, tcp};
 
 /// Packets worked through in one round of stages.
 pub const MAX_BURST: usize = 64;
+/// Packets between the stages, so that what one asked for has come when the next looks at it: longer than memory takes, and
+/// few enough for the core to have all the lines asked for under way at once.
+const STAGE_DISTANCE: usize = 10;
 /// Flows an eviction chooses the stalest from.
 const EVICTION_CANDIDATES: usize = 16;
 
@@ -133,20 +137,23 @@ impl Writer {
     fn update_all(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
         let mut outcome = BurstOutcome::default();
         for briefs in briefs.chunks(MAX_BURST) {
-            for (at, brief) in briefs.iter().enumerate() {
-                self.hash(brief, at, burst);
-            }
-            for (at, brief) in briefs.iter().enumerate() {
-                self.guess(brief, at);
-            }
-            for (at, brief) in briefs.iter().enumerate() {
-                if self.count_plain(brief, at, burst) {
-                    continue;
+            for step in 0..briefs.len() + 2 * STAGE_DISTANCE {
+                if let Some(brief) = briefs.get(step) {
+                    self.hash(brief, step, burst);
                 }
-                match self.count_any(brief, at, burst) {
-                    Admission::Counted => {}
-                    Admission::Full => outcome.table_full += 1,
-                    Admission::Excluded => outcome.excluded += 1,
+                let [second, third] =
+                    [STAGE_DISTANCE, 2 * STAGE_DISTANCE].map(|behind| step.wrapping_sub(behind));
+                if let Some(brief) = briefs.get(second) {
+                    self.guess(brief, second);
+                }
+                if let Some(brief) = briefs.get(third)
+                    && !self.count_plain(brief, third, burst)
+                {
+                    match self.count_any(brief, third, burst) {
+                        Admission::Counted => {}
+                        Admission::Full => outcome.table_full += 1,
+                        Admission::Excluded => outcome.excluded += 1,
+                    }
                 }
             }
         }
