@@ -27,7 +27,7 @@ pub struct Brief {
     pub(crate) direction: Direction,
     /// The key does not fit the hot line.
     pub(crate) wide: bool,
-    /// Outside tunnels, and says of who began the conversation what its TCP flags do, or nothing.
+    /// Says of who began the conversation what its TCP flags do, or nothing; and outside tunnels, unless its key is wide.
     pub(crate) simple: bool,
     ttl: u8,
     traffic_class: u8,
@@ -123,7 +123,7 @@ impl Brief {
             whole,
             direction: packet.direction,
             wide: !narrow,
-            simple: packet.tunnel == 0
+            simple: (packet.tunnel == 0 || !narrow)
                 && (packet.key.protocol == protocol::TCP || packet.role == Role::Unknown),
             ..Brief::NOTHING
         }

@@ -149,6 +149,10 @@ impl<'a> Flow<'a> {
             None => {
                 if let Some(details) = self.details() {
                     details.put_tunnel(tunnel, way);
+                    // WireGuard's later messages add to the first.
+                    if tunnel.kind != TunnelKind::Wireguard {
+                        self.cold.set_tunnel_told();
+                    }
                 }
             }
             Some(TunnelKind::Wireguard) if tunnel.kind == TunnelKind::Wireguard => {

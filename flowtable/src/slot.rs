@@ -44,7 +44,7 @@ pub(crate) struct Busy {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Busy>() == 128);
 
-/// Written when the flow opens; after that, only the word of details and error.
+/// Written when the flow opens; after that, only the word of details and error, and that the tunnel is told.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct Cold {
@@ -61,6 +61,8 @@ pub(crate) struct Cold {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Cold>() == 64);
 
+/// The flow's details tell its tunnel, and no packet in it has more to tell of that; among the facts.
+const TUNNEL_TOLD: u64 = 1 << 55;
 /// Where the tunnel's kind begins in the facts; it has the uppermost eight bits.
 const TUNNEL_KIND_SHIFT: u32 = 56;
 const ERROR_SHIFT: u32 = 28;
@@ -255,6 +257,16 @@ impl Cold {
     fn tunnel(&self) -> u64 {
         let kind = self.facts.load(Ordering::Relaxed) >> TUNNEL_KIND_SHIFT;
         kind << 32 | u64::from(self.tunnel_id.load(Ordering::Relaxed))
+    }
+
+    /// Whether there is nothing to note of the tunnel of a packet.
+    #[inline]
+    pub(crate) fn tunnel_is_told(&self) -> bool {
+        self.facts.load(Ordering::Relaxed) & TUNNEL_TOLD != 0
+    }
+
+    pub(crate) fn set_tunnel_told(&self) {
+        self.facts.store(self.facts.load(Ordering::Relaxed) | TUNNEL_TOLD, Ordering::Relaxed);
     }
 
     pub(crate) fn details(&self) -> DetailsId {

@@ -245,9 +245,7 @@ impl Writer {
         if !holds(hot, meta, [first, brief.ports], brief.wide) || !brief.simple {
             return false;
         }
-        if brief.wide
-            && !burst.whole(brief).is_some_and(|packet| self.shared.cold[guess.0 as usize].holds(&packet.key))
-        {
+        if brief.wide && !self.is_plain_in_cold(brief, guess, burst) {
             return false;
         }
         if brief.protocol() == protocol::TCP {
@@ -255,6 +253,15 @@ impl Writer {
         }
         plain::datagram(hot, brief);
         true
+    }
+
+    /// Whether the cold line at `slot` has the rest of the packet's wide key, and needs nothing that the packet has to tell.
+    #[inline]
+    fn is_plain_in_cold(&self, brief: &Brief, slot: SlotId, burst: &Burst) -> bool {
+        let cold = &self.shared.cold[slot.0 as usize];
+        burst
+            .whole(brief)
+            .is_some_and(|packet| cold.holds(&packet.key) && (packet.tunnel == 0 || cold.tunnel_is_told()))
     }
 
     /// Counts the packet in its flow, whatever it is and whether or not there is one.
