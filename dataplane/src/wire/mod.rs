@@ -142,6 +142,29 @@ pub fn parse(
     options: &ParseOptions,
     beside: &mut Beside,
 ) -> Result<Parsed, Reason> {
+    if link == LinkType::Ethernet {
+        if let Some(packet) = fast::ipv6(frame, wire_len, at, port, options) {
+            return Ok(Parsed { packet, anomaly: None, beside: false });
+        }
+        if let Some((packet, tunnel)) = fast::vxlan(frame, wire_len, at, port, options) {
+            *beside = Beside { tunnel: Some(tunnel), fragment: None, quote: None };
+            return Ok(Parsed { packet, anomaly: None, beside: true });
+        }
+    }
+    parse_any(link, frame, wire_len, at, port, options, beside)
+}
+
+/// [`parse`] without its short ways.
+#[inline(never)]
+fn parse_any(
+    link: LinkType,
+    frame: &[u8],
+    wire_len: u32,
+    at: Nanos,
+    port: PortId,
+    options: &ParseOptions,
+    beside: &mut Beside,
+) -> Result<Parsed, Reason> {
     let framed = link::parse(link, frame, &options.tunnels)?;
     let wire_len = wire_len.max(octets(frame));
     let whole = Payload { bytes: frame, octets: wire_len };

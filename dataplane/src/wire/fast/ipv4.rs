@@ -1,24 +1,19 @@
 //! TCP and UDP in IPv4 without options or fragments, whole and sound, with one VLAN tag or none: nearly every packet of most
-//! links, with one check of the length and no step between the layers. All else goes the general
-//! way; where this gives a packet, the general way gives the same.
+//! links. Written as a brief where it will lie.
 
-use super::{ByteCount, ParseOptions, ethertype::number, octets, tunnel};
+use super::{
+    ETHERNET_LEN, IPV4_LEN, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, is_datagram, segment, source_mac,
+    total_length, word32, word64,
+};
+use crate::wire::{ByteCount, ParseOptions, octets, tunnel};
 use flowtable::{Brief, Nanos, PlainIpv4, PortId, TcpSegment, protocol};
 
-const ETHERNET_LEN: usize = 14;
-const TAG_LEN: usize = 4;
-/// IPv4 and TCP headers without options. A frame that was not cut short or taken without its padding holds as much, so this
-/// is what is asked of UDP too.
-const HEADERS_LEN: usize = 20 + 20;
-/// The Ethernet type, version 4 and a header of five words, above the type of service.
-const PLAIN_IPV4: u32 = 0x08_0045;
-/// "More fragments" and the fragment offset.
-const FRAGMENT_BITS: u16 = 0x3fff;
-const VLAN_ID: u32 = 0x0fff;
+/// IPv4 and TCP. A frame that was not cut short or taken without its padding holds as much, so this is asked of UDP too.
+const HEADERS_LEN: usize = IPV4_LEN + TCP_LEN;
 
 /// Writes an Ethernet frame's brief; `false` where it has to go the general way, and `brief` is then worth nothing.
 #[inline(always)]
-pub(super) fn brief(
+pub(in crate::wire) fn brief(
     frame: &[u8],
     wire_len: u32,
     at: Nanos,
@@ -26,20 +21,25 @@ pub(super) fn brief(
     options: &ParseOptions,
     brief: &mut Brief,
 ) -> bool {
-    let Some(ethernet) = frame.first_chunk::<{ ETHERNET_LEN + HEADERS_LEN }>() else { return false };
-    let Some((header, vlans, link_octets)) = ipv4(frame, ethernet) else { return false };
+    let found = behind_link::<
+        HEADERS_LEN,
+        { ETHERNET_LEN + HEADERS_LEN },
+        { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
+    >(frame, |typed| typed >> 8 == PLAIN_IPV4);
+    let Some((header, vlans, link_octets)) = found else { return false };
     let wire_len = wire_len.max(octets(frame));
-    let total_length = u32::from(word16(header, 2));
+    let Some(total_length) = total_length(header, wire_len.wrapping_sub(link_octets)) else { return false };
     let payload_octets = total_length.wrapping_sub(20);
-    let whole = total_length >= 20 && total_length <= wire_len.wrapping_sub(link_octets);
-    if !whole || word16(header, 6) & FRAGMENT_BITS != 0 {
-        return false;
-    }
-    let (protocol, ports) = (header[9], word32(header, 20));
+    let (protocol, ports) = (header[9], word32(header, IPV4_LEN));
     let sound = match protocol {
-        protocol::TCP => segment(header, payload_octets, brief),
+        protocol::TCP => {
+            let (tcp, sound) = segment(header, IPV4_LEN, payload_octets);
+            brief.set_tcp(tcp);
+            sound
+        }
         protocol::UDP => {
-            datagram(header, payload_octets, brief) && !tunnel::has_port_of_one(ports, &options.tunnels)
+            brief.set_tcp(TcpSegment::default());
+            is_datagram(header, IPV4_LEN, payload_octets) && !tunnel::has_port_of_one(ports, &options.tunnels)
         }
         _ => false,
     };
@@ -56,7 +56,7 @@ pub(super) fn brief(
             ByteCount::Ip => total_length,
             ByteCount::Frame => wire_len,
         },
-        source_mac: word64(ethernet, 4) & 0xffff_ffff_ffff,
+        source_mac: source_mac(frame),
         port,
         ttl: header[8],
         traffic_class: header[1],
@@ -64,72 +64,10 @@ pub(super) fn brief(
     true
 }
 
-/// The headers from a plain IPv4 header on, the VLAN key, and the octets before.
-#[inline(always)]
-fn ipv4<'a>(
-    frame: &'a [u8],
-    ethernet: &'a [u8; ETHERNET_LEN + HEADERS_LEN],
-) -> Option<(&'a [u8; HEADERS_LEN], u32, u32)> {
-    let typed = word32(ethernet, 12);
-    if typed >> 8 == PLAIN_IPV4 {
-        return Some((ethernet.last_chunk()?, 0, 14));
-    }
-    if typed >> 16 != u32::from(number::VLAN) {
-        return None;
-    }
-    let tagged = frame.first_chunk::<{ ETHERNET_LEN + TAG_LEN + HEADERS_LEN }>()?;
-    if word32(tagged, 16) >> 8 != PLAIN_IPV4 {
-        return None;
-    }
-    Some((tagged.last_chunk()?, (typed & VLAN_ID) << 12, 18))
-}
-
-/// Writes the TCP header's part, if it fits the packet.
-#[inline(always)]
-fn segment(header: &[u8; HEADERS_LEN], payload_octets: u32, brief: &mut Brief) -> bool {
-    let header_octets = u32::from(header[32] >> 4 << 2);
-    brief.set_tcp(TcpSegment {
-        sequence: word32(header, 24),
-        acknowledgment: word32(header, 28),
-        window: word16(header, 34),
-        flags: header[33],
-        payload: payload_octets.wrapping_sub(header_octets),
-    });
-    header_octets >= 20 && header_octets <= payload_octets
-}
-
-/// Writes that there is no TCP header. Gives whether the length in the UDP header is one and fits the packet.
-#[inline(always)]
-fn datagram(header: &[u8; HEADERS_LEN], payload_octets: u32, brief: &mut Brief) -> bool {
-    brief.set_tcp(TcpSegment::default());
-    (8..=payload_octets).contains(&u32::from(word16(header, 24)))
-}
-
-/// The octets from a constant `at` on, which lie inside: the compiler sees that, and leaves the check out.
-#[inline(always)]
-fn chunk<const N: usize, const LEN: usize>(header: &[u8; LEN], at: usize) -> [u8; N] {
-    header.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
-}
-
-#[inline(always)]
-fn word16<const LEN: usize>(header: &[u8; LEN], at: usize) -> u16 {
-    u16::from_be_bytes(chunk(header, at))
-}
-
-#[inline(always)]
-fn word32<const LEN: usize>(header: &[u8; LEN], at: usize) -> u32 {
-    u32::from_be_bytes(chunk(header, at))
-}
-
-#[inline(always)]
-fn word64<const LEN: usize>(header: &[u8; LEN], at: usize) -> u64 {
-    u64::from_be_bytes(chunk(header, at))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Beside, LinkType, parse};
+    use crate::wire::{Beside, LinkType, parse_any};
     use flowtable::{Burst, Packet};
     use proptest::prelude::*;
 
@@ -190,7 +128,7 @@ mod tests {
             let count = if frame_octets { ByteCount::Frame } else { ByteCount::Ip };
             let options = ParseOptions { count, key_vlan, ..ParseOptions::default() };
             if let Some(packet) = fast(frame, missing, &options) {
-                let general = parse(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut Beside::default()).unwrap();
+                let general = parse_any(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut Beside::default()).unwrap();
                 prop_assert_eq!((general.packet, general.anomaly), (packet, None));
             }
         }

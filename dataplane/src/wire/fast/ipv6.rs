@@ -1,0 +1,134 @@
+//! TCP and UDP in IPv6 without extension headers, whole and sound, with one VLAN tag or none.
+
+use super::{
+    ETHERNET_LEN, TAG_LEN, TCP_LEN, behind_link, chunk, is_datagram, number, segment, source_mac, word16,
+    word32,
+};
+use crate::wire::{ByteCount, ParseOptions, octets, tunnel};
+use flowtable::{Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, TcpSegment, protocol};
+
+const IPV6_LEN: usize = 40;
+/// IPv6 and TCP; asked of UDP too.
+const HEADERS_LEN: usize = IPV6_LEN + TCP_LEN;
+
+/// The packet of an Ethernet frame; `None` where it has to go the general way.
+#[inline(always)]
+pub(in crate::wire) fn packet(
+    frame: &[u8],
+    wire_len: u32,
+    at: Nanos,
+    port: PortId,
+    options: &ParseOptions,
+) -> Option<Packet> {
+    let (header, vlans, link_octets) = behind_link::<
+        HEADERS_LEN,
+        { ETHERNET_LEN + HEADERS_LEN },
+        { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
+    >(frame, |typed| typed >> 16 == u32::from(number::IPV6))?;
+    let wire_len = wire_len.max(octets(frame));
+    let (first_word, length) = (word32(header, 0), u32::from(word16(header, 4)));
+    // Length 0 stands for another one, see RFC 2675.
+    let whole = length != 0 && length <= wire_len.saturating_sub(link_octets).saturating_sub(40);
+    if first_word >> 28 != 6 || !whole {
+        return None;
+    }
+    let (protocol, ports) = (header[6], word32(header, IPV6_LEN));
+    let tcp = match protocol {
+        protocol::TCP => Some(segment(header, IPV6_LEN, length)).filter(|(_, sound)| *sound)?.0,
+        protocol::UDP
+            if is_datagram(header, IPV6_LEN, length) && !tunnel::has_port_of_one(ports, &options.tunnels) =>
+        {
+            TcpSegment::default()
+        }
+        _ => return None,
+    };
+    let address = |at| u128::from_be_bytes(chunk(header, at));
+    let source = Endpoint { address: address(8), port: word16(header, IPV6_LEN) };
+    let destination = Endpoint { address: address(24), port: word16(header, IPV6_LEN.wrapping_add(2)) };
+    let (key, direction) = FlowKey::canonical(Family::V6, protocol, source, destination);
+    let [_, _, source_mac @ ..] = source_mac(frame).to_be_bytes();
+    Some(Packet {
+        key: FlowKey { vlans: if options.key_vlan { vlans } else { 0 }, ..key },
+        direction,
+        at,
+        bytes: match options.count {
+            ByteCount::Ip => length.wrapping_add(40),
+            ByteCount::Frame => wire_len,
+        },
+        role: if protocol == protocol::TCP { Role::of_tcp(tcp.flags) } else { Role::Unknown },
+        tcp,
+        first: FirstPacket {
+            source_mac: Some(source_mac),
+            port,
+            ttl: header[7],
+            traffic_class: (first_word >> 20 & 0xff) as u8,
+            flow_label: first_word & 0x000f_ffff,
+            icmp: None,
+        },
+        tunnel: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Beside, LinkType, parse_any};
+    use proptest::prelude::*;
+
+    /// Ethernet, IPv6 from 2001:db8::1 to 2001:db8::2, and TCP with six octets, or UDP with eighteen.
+    fn frame(udp: bool, tagged: bool) -> Vec<u8> {
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+        if tagged {
+            frame.extend([0x81, 0, 0x1a, 0xbc]);
+        }
+        frame.extend([0x86, 0xdd, 0x6b, 0x81, 0x23, 0x45, 0, 26, if udp { 17 } else { 6 }, 64]);
+        for last in [1, 2] {
+            frame.extend([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+        }
+        frame.extend([0x9c, 0x40, 1, 0xbb]);
+        frame.extend(if udp { [0, 26, 0, 0] } else { [0, 0, 0, 7] });
+        frame.extend([0, 0, 0, 9, 0x50, 0x18, 2, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6]);
+        frame
+    }
+
+    #[test]
+    fn sound_frames_take_the_short_way() {
+        for (udp, tagged) in [(false, false), (false, true), (true, false), (true, true)] {
+            let taken =
+                packet(&frame(udp, tagged), 84, Nanos(7), PortId(3), &ParseOptions::default()).unwrap();
+            assert_eq!(
+                (taken.bytes, taken.first.flow_label, taken.first.traffic_class),
+                (66, 0x1_2345, 0xb8)
+            );
+            assert_eq!(taken.key.vlans, if tagged { 0xabc << 12 } else { 0 });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_given_is_what_the_general_way_gives(
+            udp in any::<bool>(), tagged in any::<bool>(), swapped in any::<bool>(),
+            changes in prop::collection::vec((6usize..80, any::<u8>()), 0..4),
+            cut in 0usize..30, missing in 0u32..90, frame_octets in any::<bool>(), key_vlan in any::<bool>(),
+        ) {
+            let mut frame = frame(udp, tagged);
+            if swapped {
+                let last = frame.len() - 46 + 15;
+                frame[last] = 200;
+            }
+            for (at, octet) in changes {
+                frame[at] = octet;
+            }
+            let frame = &frame[..frame.len() - cut.saturating_sub(20)];
+            let count = if frame_octets { ByteCount::Frame } else { ByteCount::Ip };
+            let options = ParseOptions { count, key_vlan, ..ParseOptions::default() };
+            if let Some(packet) = packet(frame, missing, Nanos(7), PortId(3), &options) {
+                let mut beside = Beside::default();
+                let general =
+                    parse_any(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut beside);
+                let general = general.unwrap();
+                prop_assert_eq!((general.packet, general.anomaly, general.beside), (packet, None, false));
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The short ways: what most packets of most links are, with one check of the length and no step between the layers. What is
+//! given here is what the general way gives; all else goes that way.
+
+mod ipv4;
+mod ipv6;
+mod vxlan;
+
+pub(super) use ipv4::brief;
+pub(super) use ipv6::packet as ipv6;
+pub(super) use vxlan::packet as vxlan;
+
+use super::ethertype::number;
+use flowtable::TcpSegment;
+
+const ETHERNET_LEN: usize = 14;
+const TAG_LEN: usize = 4;
+const IPV4_LEN: usize = 20;
+/// A TCP header without options.
+const TCP_LEN: usize = 20;
+/// The Ethernet type, version 4 and a header of five words, above the type of service.
+const PLAIN_IPV4: u32 = 0x08_0045;
+/// "More fragments" and the fragment offset of IPv4.
+const FRAGMENT_BITS: u16 = 0x3fff;
+const VLAN_ID: u32 = 0x0fff;
+
+/// The `LEN` octets behind Ethernet and at most one VLAN tag, the tag's id, and how many octets are before; `None` where there
+/// are fewer. `FRAME` is `LEN` with an Ethernet header, `TAGGED` with a tag as well. `is_type` looks at the Ethernet type and
+/// the two octets behind it.
+#[inline(always)]
+fn behind_link<const LEN: usize, const FRAME: usize, const TAGGED: usize>(
+    frame: &[u8],
+    is_type: impl Fn(u32) -> bool,
+) -> Option<(&[u8; LEN], u32, u32)> {
+    const { assert!(FRAME == ETHERNET_LEN + LEN && TAGGED == FRAME + TAG_LEN) };
+    let untagged = frame.first_chunk::<FRAME>()?;
+    let typed = word32(untagged, 12);
+    if is_type(typed) {
+        return Some((untagged.last_chunk()?, 0, 14));
+    }
+    if typed >> 16 != u32::from(number::VLAN) {
+        return None;
+    }
+    let tagged = frame.first_chunk::<TAGGED>()?;
+    is_type(word32(tagged, 16)).then_some((tagged.last_chunk()?, (typed & VLAN_ID) << 12, 18))
+}
+
+/// The source address of an Ethernet frame in the lower 48 bits; 0 where it is cut short.
+#[inline(always)]
+fn source_mac(frame: &[u8]) -> u64 {
+    frame.first_chunk::<12>().map_or(0, |header| word64(header, 4) & 0xffff_ffff_ffff)
+}
+
+/// The octets of a plain IPv4 packet by its header, where they are within `limit` and it is no fragment.
+#[inline(always)]
+fn total_length<const LEN: usize>(header: &[u8; LEN], limit: u32) -> Option<u32> {
+    let length = u32::from(word16(header, 2));
+    (length >= 20 && length <= limit && word16(header, 6) & FRAGMENT_BITS == 0).then_some(length)
+}
+
+/// The TCP header at `at`, of a segment of `octets`, and whether it fits that.
+#[inline(always)]
+fn segment<const LEN: usize>(header: &[u8; LEN], at: usize, octets: u32) -> (TcpSegment, bool) {
+    let [offset, flags] = word16(header, at.wrapping_add(12)).to_be_bytes();
+    let header_octets = u32::from(offset >> 4 << 2);
+    let segment = TcpSegment {
+        sequence: word32(header, at.wrapping_add(4)),
+        acknowledgment: word32(header, at.wrapping_add(8)),
+        window: word16(header, at.wrapping_add(14)),
+        flags,
+        payload: octets.wrapping_sub(header_octets),
+    };
+    (segment, header_octets >= 20 && header_octets <= octets)
+}
+
+/// Whether the length in the UDP header at `at` is one and fits a datagram of `octets`.
+#[inline(always)]
+fn is_datagram<const LEN: usize>(header: &[u8; LEN], at: usize, octets: u32) -> bool {
+    (8..=octets).contains(&u32::from(word16(header, at.wrapping_add(4))))
+}
+
+/// The octets from a constant `at` on, which lie inside: the compiler sees that, and leaves the check out.
+#[inline(always)]
+fn chunk<const N: usize, const LEN: usize>(header: &[u8; LEN], at: usize) -> [u8; N] {
+    header.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
+}
+
+#[inline(always)]
+fn word16<const LEN: usize>(header: &[u8; LEN], at: usize) -> u16 {
+    u16::from_be_bytes(chunk(header, at))
+}
+
+#[inline(always)]
+fn word32<const LEN: usize>(header: &[u8; LEN], at: usize) -> u32 {
+    u32::from_be_bytes(chunk(header, at))
+}
+
+#[inline(always)]
+fn word64<const LEN: usize>(header: &[u8; LEN], at: usize) -> u64 {
+    u64::from_be_bytes(chunk(header, at))
+}

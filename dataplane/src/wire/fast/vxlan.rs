@@ -1,0 +1,180 @@
+//! TCP and UDP in IPv4 in Ethernet in VXLAN (RFC 7348 §5) in UDP in IPv4, all without options or fragments, whole and sound,
+//! with one outer VLAN tag or none.
+
+use super::{
+    ETHERNET_LEN, IPV4_LEN, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, is_datagram, segment, source_mac,
+    total_length, word16, word32,
+};
+use crate::wire::{ByteCount, ParseOptions, octets, tunnel};
+use flowtable::{
+    Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, TcpSegment, Tunnel, TunnelKind,
+    protocol,
+};
+
+const UDP_LEN: usize = 8;
+const VXLAN_LEN: usize = 8;
+/// Where the VXLAN header and the inner frame begin behind the link layer.
+const VXLAN_AT: usize = IPV4_LEN + UDP_LEN;
+const FRAME_AT: usize = VXLAN_AT + VXLAN_LEN;
+const HEADERS_LEN: usize = FRAME_AT + ETHERNET_LEN + IPV4_LEN + TCP_LEN;
+/// Octets between the outer UDP header and the inner packet.
+const BETWEEN: u32 = 8 + 14;
+/// Flags: the VNI is valid, and the generic extension is not used.
+const FLAGS_LOOKED_AT: u8 = 0x0c;
+const VNI_ALONE: u8 = 0x08;
+
+/// The inner packet of an Ethernet frame, and its tunnel; `None` where it has to go the general way.
+#[inline(always)]
+pub(in crate::wire) fn packet(
+    frame: &[u8],
+    wire_len: u32,
+    at: Nanos,
+    port: PortId,
+    options: &ParseOptions,
+) -> Option<(Packet, Tunnel)> {
+    let (header, vlans, link_octets) = behind_link::<
+        HEADERS_LEN,
+        { ETHERNET_LEN + HEADERS_LEN },
+        { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
+    >(frame, |typed| typed >> 8 == PLAIN_IPV4)?;
+    let wire_len = wire_len.max(octets(frame));
+    let outer_octets = total_length(header, wire_len.wrapping_sub(link_octets))?.wrapping_sub(20);
+    let is_vxlan = header[9] == protocol::UDP
+        && is_datagram(header, IPV4_LEN, outer_octets)
+        && options.tunnels.vxlan_ports.has(word16(header, IPV4_LEN.wrapping_add(2)))
+        && options.tunnels.enters(TunnelKind::Vxlan)
+        && header[VXLAN_AT] & FLAGS_LOOKED_AT == VNI_ALONE;
+    if !is_vxlan || word32(header, FRAME_AT.wrapping_add(12)) >> 8 != PLAIN_IPV4 {
+        return None;
+    }
+    let inner = header.last_chunk::<{ IPV4_LEN + TCP_LEN }>()?;
+    let carried = u32::from(word16(header, IPV4_LEN.wrapping_add(4))).wrapping_sub(8);
+    let bytes = total_length(inner, carried.saturating_sub(BETWEEN))?;
+    let (protocol, ports) = (inner[9], word32(inner, IPV4_LEN));
+    let tcp = match protocol {
+        protocol::TCP => {
+            Some(segment(inner, IPV4_LEN, bytes.wrapping_sub(20))).filter(|(_, sound)| *sound)?.0
+        }
+        protocol::UDP
+            if is_datagram(inner, IPV4_LEN, bytes.wrapping_sub(20))
+                && !tunnel::has_port_of_one(ports, &options.tunnels) =>
+        {
+            TcpSegment::default()
+        }
+        _ => return None,
+    };
+    let tunnel = Tunnel {
+        kind: TunnelKind::Vxlan,
+        family: Family::V4,
+        protocol: protocol::UDP,
+        source: end(header, 0),
+        destination: end(header, 1),
+        id: Some(word32(header, VXLAN_AT.wrapping_add(4)) >> 8),
+        key: None,
+        spi: None,
+        sender_index: None,
+        receiver_index: None,
+    };
+    let (key, direction) = FlowKey::canonical(Family::V4, protocol, end(inner, 0), end(inner, 1));
+    let [_, _, source_mac @ ..] = source_mac(frame).to_be_bytes();
+    let packet = Packet {
+        key: FlowKey {
+            vlans: if options.key_vlan { vlans } else { 0 },
+            tunnel: if options.key_tunnel { tunnel.key_word() } else { 0 },
+            ..key
+        },
+        direction,
+        at,
+        bytes: match options.count {
+            ByteCount::Ip => bytes,
+            ByteCount::Frame => wire_len,
+        },
+        role: if protocol == protocol::TCP { Role::of_tcp(tcp.flags) } else { Role::Unknown },
+        tcp,
+        first: FirstPacket {
+            source_mac: Some(source_mac),
+            port,
+            ttl: inner[8],
+            traffic_class: inner[1],
+            flow_label: 0,
+            icmp: None,
+        },
+        tunnel: 0,
+    };
+    Some((packet, tunnel))
+}
+
+/// Address and port of one end of the IPv4 packet that `header` begins with: 0 the source, 1 the destination.
+#[inline(always)]
+fn end<const LEN: usize>(header: &[u8; LEN], which: usize) -> Endpoint {
+    let (address_at, port_at) = if which == 0 { (12, IPV4_LEN) } else { (16, IPV4_LEN.wrapping_add(2)) };
+    Endpoint { address: word32(header, address_at).into(), port: word16(header, port_at) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Beside, LinkType, PortList, TunnelOptions, parse_any};
+    use proptest::prelude::*;
+
+    /// TCP with six octets, or UDP with eighteen, in VNI 0x010203.
+    fn frame(udp: bool, tagged: bool) -> Vec<u8> {
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+        if tagged {
+            frame.extend([0x81, 0, 0x1a, 0xbc]);
+        }
+        frame.extend([8, 0, 0x45, 0, 0, 96, 0, 1, 0x40, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+        frame.extend([0xc0, 0x01, 0x12, 0xb5, 0, 76, 0, 0, 8, 0, 0, 0, 1, 2, 3, 0]);
+        frame.extend([2, 0, 0, 0, 1, 1, 2, 0, 0, 0, 1, 2]);
+        frame.extend([8, 0, 0x45, 0xb8, 0, 46, 0, 1, 0x40, 0, 63, if udp { 17 } else { 6 }, 0, 0]);
+        frame.extend([10, 0, 0, 1, 10, 0, 0, 2, 0x9c, 0x40, 1, 0xbb]);
+        frame.extend(if udp { [0, 26, 0, 0] } else { [0, 0, 0, 7] });
+        frame.extend([0, 0, 0, 9, 0x50, 0x18, 2, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6]);
+        frame
+    }
+
+    #[test]
+    fn sound_frames_take_the_short_way() {
+        for (udp, tagged) in [(false, false), (false, true), (true, false), (true, true)] {
+            let options = ParseOptions::default();
+            let (packet, tunnel) = packet(&frame(udp, tagged), 114, Nanos(7), PortId(3), &options).unwrap();
+            assert_eq!((packet.bytes, packet.first.ttl, tunnel.id), (46, 63, Some(0x01_0203)));
+            assert_eq!(packet.key.vlans, if tagged { 0xabc << 12 } else { 0 });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_given_is_what_the_general_way_gives(
+            udp in any::<bool>(), tagged in any::<bool>(), inner_port in prop::sample::select(vec![443u16, 4_789, 2_152]),
+            changes in prop::collection::vec((6usize..110, any::<u8>()), 0..4),
+            cut in 0usize..30, missing in 0u32..120, frame_octets in any::<bool>(), keyed in any::<(bool, bool)>(),
+            off in any::<bool>(), geneve_too in any::<bool>(),
+        ) {
+            let mut frame = frame(udp, tagged);
+            let port_at = frame.len() - 24;
+            frame[port_at..port_at + 2].copy_from_slice(&inner_port.to_be_bytes());
+            for (at, octet) in changes {
+                frame[at] = octet;
+            }
+            let frame = &frame[..frame.len() - cut.saturating_sub(20)];
+            let count = if frame_octets { ByteCount::Frame } else { ByteCount::Ip };
+            let mut tunnels = TunnelOptions::default();
+            if off {
+                tunnels.kinds &= !(1 << TunnelKind::Vxlan as u8);
+            }
+            if geneve_too {
+                tunnels.geneve_ports = PortList([4_789, 0, 0, 0]);
+            }
+            let options = ParseOptions { count, key_vlan: keyed.0, key_tunnel: keyed.1, tunnels };
+            if let Some((packet, tunnel)) = packet(frame, missing, Nanos(7), PortId(3), &options) {
+                let mut beside = Beside::default();
+                let general =
+                    parse_any(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut beside);
+                let general = general.unwrap();
+                prop_assert_eq!((general.packet, general.anomaly, general.beside), (packet, None, true));
+                prop_assert_eq!(beside, Beside { tunnel: Some(tunnel), fragment: None, quote: None });
+            }
+        }
+    }
+}
