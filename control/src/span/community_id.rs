@@ -2,38 +2,43 @@
 //!
 //! Depends on the key alone, so it is the same for both directions. VLAN and tunnel are not part of it.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use flowtable::{Direction, Family, FlowKey, protocol};
-use sha1::{Digest, Sha1};
+use flowtable::{Direction, Endpoint, Family, FlowKey, protocol};
+use sha1::Sha1Core;
+use sha1::digest::core_api::Block;
 
 use super::ShortText;
+use super::in_place::Window;
 
-const PREFIX: &[u8] = b"1:";
-/// Base64 of the 20 bytes of a SHA-1.
-const BASE64_LEN: usize = 28;
-/// Seed, two IPv6 addresses, protocol, padding, two ports.
-const MAX_INPUT_LEN: usize = 2 + 16 + 16 + 1 + 1 + 2 + 2;
+/// What every id begins with: the version of the specification.
+const VERSION: [u8; 2] = *b"1:";
+/// The version, and base64 of the 20 octets of a SHA-1.
+const LEN: usize = 2 + 28;
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// What SHA-1 starts from, FIPS 180-4 §5.3.1.
+const SHA1_START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+const SHA1_BLOCK_LEN: usize = 64;
+/// What follows the message, FIPS 180-4 §5.1.1.
+const SHA1_END: u8 = 0x80;
 
 /// The id of a flow, `1:` and the base64 of a SHA-1.
 ///
 /// Endpoints are hashed in canonical order; a one-way ICMP message keeps the order it was sent in.
 pub fn community_id(key: &FlowKey, seed: u16) -> ShortText {
-    let mut input = Input { bytes: [0; MAX_INPUT_LEN], len: 0 };
-    let first = key.sender(key.one_way.unwrap_or(Direction::LoToHi));
-    let second = key.sender(key.one_way.unwrap_or(Direction::LoToHi).flipped());
-    input.push(&seed.to_be_bytes());
-    input.push_address(key.family, first.address);
-    input.push_address(key.family, second.address);
-    input.push(&[key.protocol, 0]);
-    if hashes_ports(key.protocol) {
-        input.push(&first.port.to_be_bytes());
-        input.push(&second.port.to_be_bytes());
-    }
-    let digest = Sha1::digest(&input.bytes[..input.len]);
-    let mut text = [0; BASE64_LEN];
-    let len = BASE64.encode_slice(digest, &mut text).expect("28 characters hold 20 bytes");
-    ShortText::ascii(&[PREFIX, &text[..len]])
+    ShortText::written(|window| write(key, seed, window))
+}
+
+/// Writes the id; gives its length.
+#[inline]
+pub fn write(key: &FlowKey, seed: u16, window: &mut Window) -> usize {
+    let way = key.one_way.unwrap_or(Direction::LoToHi);
+    let (first, second) = (key.sender(way), key.sender(way.flipped()));
+    let digest = match key.family {
+        Family::V4 => digest(key.protocol, seed, (v4(first), first.port), (v4(second), second.port)),
+        Family::V6 => digest(key.protocol, seed, (v6(first), first.port), (v6(second), second.port)),
+    };
+    window[..2].copy_from_slice(&VERSION);
+    base64(&digest, window);
+    LEN
 }
 
 /// Whether the specification puts the ports of this protocol into the hash.
@@ -41,23 +46,60 @@ fn hashes_ports(protocol: u8) -> bool {
     matches!(protocol, protocol::ICMP | protocol::TCP | protocol::UDP | protocol::ICMPV6 | protocol::SCTP)
 }
 
-/// The bytes to hash, gathered on the stack.
-struct Input {
-    bytes: [u8; MAX_INPUT_LEN],
-    len: usize,
+/// The octets of an IPv4 address, which lives in the low 32 bits.
+#[expect(clippy::cast_possible_truncation, reason = "that is where it lives")]
+#[inline]
+fn v4(end: Endpoint) -> [u8; 4] {
+    (end.address as u32).to_be_bytes()
 }
 
-impl Input {
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
-    }
+#[inline]
+fn v6(end: Endpoint) -> [u8; 16] {
+    end.address.to_be_bytes()
+}
 
-    fn push_address(&mut self, family: Family, address: u128) {
-        let octets = address.to_be_bytes();
-        match family {
-            Family::V4 => self.push(&octets[12..]),
-            Family::V6 => self.push(&octets),
-        }
+/// SHA-1 of seed, addresses of `N` octets, protocol, padding and, where they are hashed, ports. At most 40 octets, so one block
+/// holds them with their end and their length. The crate takes the processor's SHA instructions where it has them.
+#[inline]
+fn digest<const N: usize>(
+    protocol: u8,
+    seed: u16,
+    (first, first_port): ([u8; N], u16),
+    (second, second_port): ([u8; N], u16),
+) -> [u32; 5] {
+    let mut block = [0; SHA1_BLOCK_LEN];
+    block[..2].copy_from_slice(&seed.to_be_bytes());
+    block[2..2 + N].copy_from_slice(&first);
+    block[2 + N..2 + 2 * N].copy_from_slice(&second);
+    let rest = &mut block[2 + 2 * N..];
+    rest[0] = protocol;
+    let end = if hashes_ports(protocol) {
+        rest[2..4].copy_from_slice(&first_port.to_be_bytes());
+        rest[4..6].copy_from_slice(&second_port.to_be_bytes());
+        6
+    } else {
+        2
+    };
+    rest[end] = SHA1_END;
+    let bits = 8 * (2 + 2 * N + end) as u64;
+    block[SHA1_BLOCK_LEN - 8..].copy_from_slice(&bits.to_be_bytes());
+    let mut state = SHA1_START;
+    sha1::compress(&mut state, &[Block::<Sha1Core>::from(block)]);
+    state
+}
+
+/// Writes the base64 of a SHA-1 behind the version.
+#[inline]
+fn base64(digest: &[u32; 5], window: &mut Window) {
+    let mut octets = [0; 21];
+    for (word, place) in digest.iter().zip(octets.chunks_exact_mut(4)) {
+        place.copy_from_slice(&word.to_be_bytes());
     }
+    let digit = |bits: u32, place: u32| BASE64[(bits >> (18 - 6 * place) & 0x3f) as usize];
+    for (three, four) in octets.chunks_exact(3).zip(window[VERSION.len()..LEN].chunks_exact_mut(4)) {
+        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        four.copy_from_slice(&[digit(bits, 0), digit(bits, 1), digit(bits, 2), digit(bits, 3)]);
+    }
+    // 20 octets are one short of seven times three: the last digit is padding.
+    window[LEN - 1] = b'=';
 }

@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod community_id;
 pub mod encode;
 pub mod identity;
+pub mod in_place;
 pub mod names;
 pub mod resource;
 mod settings;

@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use proptest::prelude::*;
 use prost::Message;
+use tapspan::span::attributes::{Reads, RecordView, attributes};
 use tapspan::span::{Format, SpanEncoder, SpanSettings};
 
 fn protobuf(settings: &SpanSettings, records: &[FlowRecord]) -> ExportTraceServiceRequest {
@@ -103,6 +104,40 @@ proptest! {
     }
 
     #[test]
+    fn an_attribute_depends_on_nothing_but_what_its_row_says_and_differs_only_where_that_does(
+        settings in records::settings(),
+        (one, other) in (records::record(), records::record()),
+    ) {
+        for attribute in attributes().filter(|attribute| attribute.reads != Reads::Record) {
+            let facts = |record| attribute.reads.facts(record);
+            let value = |record| attribute.value(&RecordView { record, settings: &settings });
+            let grafted = records::grafted(attribute.reads, &one, &other);
+            prop_assert_eq!(facts(&one), facts(&grafted));
+            prop_assert_eq!(value(&one), value(&grafted), "{}", attribute.key);
+            prop_assert_ne!(facts(&one), Some(u64::MAX));
+            if value(&one) != value(&other) {
+                prop_assert!(facts(&one).is_none() || facts(&one) != facts(&other), "{}", attribute.key);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_of_earlier_records_changes_no_span(
+        settings in records::settings(),
+        parents in proptest::collection::vec(records::record(), 2..6),
+        picks in proptest::collection::vec((0_usize..6, 0_usize..6, 0_usize..6), 1..60),
+    ) {
+        let parent = |pick: usize| &parents[pick % parents.len()];
+        let kinds =
+            [Reads::Outcome, Reads::Path, Reads::Header, Reads::Message, Reads::Segments, Reads::Failure];
+        let children: Vec<_> = picks
+            .iter()
+            .map(|(from, to, kind)| records::grafted(kinds[*kind], parent(*from), parent(*to)))
+            .collect();
+        prop_assert_eq!(&protobuf(&settings, &children), &naive::request(&settings, &children));
+    }
+
+    #[test]
     fn one_encoder_gives_the_same_bytes_for_the_same_records(
         settings in records::settings(),
         batch in proptest::collection::vec(records::record(), 1..8),
@@ -136,6 +171,26 @@ fn another_seed_gives_other_ids_and_nothing_else() {
     assert_ne!(one.trace_id, other.trace_id);
     assert_ne!(one.span_id, other.span_id);
     assert_eq!(one.attributes, other.attributes);
+}
+
+#[test]
+fn spans_of_any_length_read_back_whole() {
+    for name_len in [0, 100, 15_000, 16_384, 70_000, 3_000_000] {
+        let mut settings = by_hand::settings();
+        settings.interfaces[1].name = "x".repeat(name_len);
+        let records = vec![by_hand::tcp_record(); 3];
+        assert_eq!(protobuf(&settings, &records), naive::request(&settings, &records));
+    }
+}
+
+#[test]
+fn records_in_parts_give_what_they_give_together() {
+    let records: Vec<_> = (0..9).map(|number| FlowRecord { number, ..by_hand::tcp_record() }).collect();
+    for format in [Format::Protobuf, Format::Json, Format::Text] {
+        let mut encoder = SpanEncoder::new(Arc::new(by_hand::settings()), format);
+        let together = encoder.encode(&records);
+        assert_eq!(encoder.encode_parts(&[&records[..2], &[], &records[2..]]), together);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use flowtable::{
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use tapspan::span::attributes::{Level, Reads, attributes};
 use tapspan::span::{AttributeSelection, HostFacts, Interface, Resource, ResourceSources, SpanSettings};
 
 pub(crate) fn settings() -> impl Strategy<Value = SpanSettings> {
@@ -18,6 +19,46 @@ pub(crate) fn settings() -> impl Strategy<Value = SpanSettings> {
             SpanSettings { identity_seed, community_id_seed, interfaces, attributes, sampling_rate, resource }
         },
     )
+}
+
+/// `to` with the part of `from` that `reads` names, and nothing else of it.
+pub(crate) fn grafted(reads: Reads, from: &FlowRecord, to: &FlowRecord) -> FlowRecord {
+    let FlowRecord { key, first, initiator, end_reason, tcp, error, .. } = from.clone();
+    let of_tcp = |take: fn(&TcpRecord, &TcpRecord) -> TcpRecord| {
+        let to = to.tcp.unwrap_or_default();
+        tcp.map(|from| take(&from, &to))
+    };
+    match reads {
+        Reads::Record => from.clone(),
+        Reads::Outcome => {
+            let tcp = of_tcp(|from, to| TcpRecord { state: from.state, ..*to });
+            FlowRecord { initiator, end_reason, tcp, ..to.clone() }
+        }
+        Reads::Path => FlowRecord {
+            key: FlowKey { protocol: key.protocol, family: key.family, ..to.key },
+            first: FirstPacket { port: first.port, ..to.first },
+            ..to.clone()
+        },
+        Reads::Header => {
+            let FirstPacket { ttl, traffic_class, .. } = first;
+            FlowRecord { first: FirstPacket { ttl, traffic_class, ..to.first }, ..to.clone() }
+        }
+        Reads::Message => FlowRecord {
+            key: FlowKey { protocol: key.protocol, ..to.key },
+            first: FirstPacket { icmp: first.icmp, ..to.first },
+            tcp: of_tcp(|from, to| TcpRecord { flags: from.flags, ..*to }),
+            ..to.clone()
+        },
+        Reads::Segments => {
+            let tcp = of_tcp(|from, to| TcpRecord {
+                to_destination: from.to_destination,
+                to_source: from.to_source,
+                ..*to
+            });
+            FlowRecord { tcp, ..to.clone() }
+        }
+        Reads::Failure => FlowRecord { error, ..to.clone() },
+    }
 }
 
 pub(crate) fn record() -> impl Strategy<Value = FlowRecord> {
@@ -174,16 +215,16 @@ fn interface() -> impl Strategy<Value = Interface> {
     ("\\PC{0,200}", option::of(any::<u32>())).prop_map(|(name, index)| Interface { name, index })
 }
 
+/// Any choice the table allows.
 fn selection() -> impl Strategy<Value = AttributeSelection> {
-    let keys = ["network.interface.name", "flow.ip.ttl", "flow.tcp.flags.tags", "flow.bytes.total"];
-    let left_out = proptest::sample::subsequence(keys.to_vec(), 0..=keys.len());
-    (left_out, any::<bool>()).prop_map(|(left_out, with_tunnel)| {
+    proptest::collection::vec(any::<bool>(), attributes().count()).prop_map(|chosen| {
         let mut selection = AttributeSelection::default();
-        if with_tunnel {
-            selection.include("tunnel.*").unwrap();
-        }
-        for key in left_out {
-            selection.exclude(key).unwrap();
+        for (attribute, chosen) in attributes().zip(chosen) {
+            match attribute.level {
+                Level::Required | Level::Conditional(_) => {}
+                _ if chosen => selection.include(attribute.key).unwrap(),
+                _ => selection.exclude(attribute.key).unwrap(),
+            }
         }
         selection
     })

@@ -1,8 +1,8 @@
 //! What spans say beyond the convention: segments that show a connection's troubles, what a conversation failed at, sampling.
 
-use flowtable::TcpCounts;
+use flowtable::{NetworkError, TcpCounts};
 
-use super::{Attribute, Level, RecordView, Text};
+use super::{Attribute, Level, Reads, RecordView};
 
 const SEGMENTS: &str = "{segment}";
 
@@ -53,14 +53,16 @@ pub(super) static ATTRIBUTES: [Attribute; 10] = [
         "What the conversation failed at, on spans with status Error: `connection_refused`, `connection_reset`, \
          `timed_out`, `host_unreachable`, `network_unreachable`, `port_unreachable`, `ttl_exceeded` or \
          `fragmentation_needed`.",
-        |view| view.record.error.map(|error| Text::Borrowed(error.as_str())),
-    ),
+        |view| view.record.error.map(NetworkError::as_str),
+    )
+    .reading(Reads::Failure),
     Attribute::long(
         "flow.sampling.rate",
         Level::Recommended,
         "One in so many flows is exported; left out where all are.",
         |view| view.settings.sampling_rate.map(i64::from),
-    ),
+    )
+    .reading(Reads::Failure),
 ];
 
 const fn segments(
@@ -68,7 +70,7 @@ const fn segments(
     doc: &'static str,
     get: fn(&RecordView<'_>) -> Option<i64>,
 ) -> Attribute {
-    Attribute::long(key, Level::Recommended, doc, get).in_unit(SEGMENTS)
+    Attribute::long(key, Level::Recommended, doc, get).in_unit(SEGMENTS).reading(Reads::Segments)
 }
 
 #[inline]

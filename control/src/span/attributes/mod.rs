@@ -8,6 +8,7 @@ mod general;
 mod l2_l4;
 mod metrics;
 mod performance;
+mod reads;
 mod reference;
 mod selection;
 mod tunnel;
@@ -15,10 +16,13 @@ mod value;
 
 use flowtable::FlowRecord;
 
+pub use reads::Reads;
 pub use reference::reference;
 pub use selection::{AttributeSelection, SelectionError};
 pub use value::{Text, TextList, Value};
 
+use super::ShortText;
+use super::in_place::Window;
 use super::settings::{Interface, SpanSettings};
 
 /// Every group, in the order spans and the reference page have them.
@@ -55,13 +59,17 @@ pub struct Attribute {
     pub doc: &'static str,
     /// How a record gives the value; its variant is the attribute's type.
     pub getter: Getter,
+    /// What the getter looks at. A matter of speed alone: [`Reads::Record`] is right for every attribute.
+    pub reads: Reads,
 }
 
 /// Reads an attribute's value; `None` is "this record does not have it", and the span leaves the attribute out.
 #[derive(Clone, Copy, Debug)]
 pub enum Getter {
-    /// A `string`.
-    Text(for<'a> fn(&RecordView<'a>) -> Option<Text<'a>>),
+    /// A `string` that somebody owns.
+    Text(for<'a> fn(&RecordView<'a>) -> Option<&'a str>),
+    /// A `string` of ASCII that is written where it is wanted: an address or an id. Gives its length.
+    Short(fn(&RecordView<'_>, &mut Window) -> Option<usize>),
     /// A `long`.
     Long(fn(&RecordView<'_>) -> Option<i64>),
     /// A `string[]`.
@@ -105,7 +113,7 @@ impl Attribute {
     /// The type as the convention writes it.
     pub fn type_name(&self) -> &'static str {
         match self.getter {
-            Getter::Text(_) => "string",
+            Getter::Text(_) | Getter::Short(_) => "string",
             Getter::Long(_) => "long",
             Getter::List(_) => "string[]",
         }
@@ -114,7 +122,16 @@ impl Attribute {
     /// The value for one record.
     pub fn value<'a>(&self, view: &RecordView<'a>) -> Option<Value<'a>> {
         match self.getter {
-            Getter::Text(get) => get(view).map(Value::Text),
+            Getter::Text(get) => get(view).map(|text| Value::Text(Text::Borrowed(text))),
+            Getter::Short(get) => {
+                let mut is_there = false;
+                let text = ShortText::written(|window| {
+                    let len = get(view, window);
+                    is_there = len.is_some();
+                    len.unwrap_or(0)
+                });
+                is_there.then_some(Value::Text(Text::Short(text)))
+            }
             Getter::Long(get) => get(view).map(Value::Long),
             Getter::List(get) => get(view).map(Value::List),
         }
@@ -124,9 +141,18 @@ impl Attribute {
         key: &'static str,
         level: Level,
         doc: &'static str,
-        get: for<'a> fn(&RecordView<'a>) -> Option<Text<'a>>,
+        get: for<'a> fn(&RecordView<'a>) -> Option<&'a str>,
     ) -> Attribute {
-        Attribute { key, unit: None, level, doc, getter: Getter::Text(get) }
+        Attribute { key, unit: None, level, doc, getter: Getter::Text(get), reads: Reads::Record }
+    }
+
+    const fn short(
+        key: &'static str,
+        level: Level,
+        doc: &'static str,
+        get: fn(&RecordView<'_>, &mut Window) -> Option<usize>,
+    ) -> Attribute {
+        Attribute { key, unit: None, level, doc, getter: Getter::Short(get), reads: Reads::Record }
     }
 
     const fn long(
@@ -135,7 +161,7 @@ impl Attribute {
         doc: &'static str,
         get: fn(&RecordView<'_>) -> Option<i64>,
     ) -> Attribute {
-        Attribute { key, unit: None, level, doc, getter: Getter::Long(get) }
+        Attribute { key, unit: None, level, doc, getter: Getter::Long(get), reads: Reads::Record }
     }
 
     const fn list(
@@ -144,11 +170,15 @@ impl Attribute {
         doc: &'static str,
         get: for<'a> fn(&RecordView<'a>) -> Option<TextList<'a>>,
     ) -> Attribute {
-        Attribute { key, unit: None, level, doc, getter: Getter::List(get) }
+        Attribute { key, unit: None, level, doc, getter: Getter::List(get), reads: Reads::Record }
     }
 
     const fn in_unit(self, unit: &'static str) -> Attribute {
         Attribute { unit: Some(unit), ..self }
+    }
+
+    const fn reading(self, reads: Reads) -> Attribute {
+        Attribute { reads, ..self }
     }
 }
 

@@ -2,26 +2,29 @@
 
 use flowtable::{Endpoint, Tunnel, protocol};
 
-use super::{Attribute, Level, RecordView, Text};
-use crate::span::{ShortText, names};
+use super::{Attribute, Level, RecordView};
+use crate::span::in_place::{self, Window};
+use crate::span::names;
 
 pub(super) static ATTRIBUTES: [Attribute; 12] = [
     text(
         "tunnel.type",
         "Kind of the tunnel: `vxlan`, `geneve`, `gre`, `erspan`, `ipip`, `gtp`, `wireguard`, `ah` or `esp`.",
-        |view| Some(Text::Borrowed(tunnel(view)?.kind.as_str())),
+        |view| Some(tunnel(view)?.kind.as_str()),
     ),
-    text("tunnel.source.address", "Outer IP address on the side of the flow's source.", |view| {
-        tunnel(view).map(|tunnel| address(tunnel, tunnel.source))
+    short("tunnel.source.address", "Outer IP address on the side of the flow's source.", |view, window| {
+        tunnel(view).map(|tunnel| address(tunnel, tunnel.source, window))
     }),
     long(
         "tunnel.source.port",
         "Outer port on the side of the flow's source, where the outer protocol has ports.",
         |view| tunnel(view).filter(|tunnel| has_ports(tunnel)).map(|tunnel| tunnel.source.port.into()),
     ),
-    text("tunnel.destination.address", "Outer IP address on the side of the flow's destination.", |view| {
-        tunnel(view).map(|tunnel| address(tunnel, tunnel.destination))
-    }),
+    short(
+        "tunnel.destination.address",
+        "Outer IP address on the side of the flow's destination.",
+        |view, window| tunnel(view).map(|tunnel| address(tunnel, tunnel.destination, window)),
+    ),
     long(
         "tunnel.destination.port",
         "Outer port on the side of the flow's destination, where the outer protocol has ports.",
@@ -30,29 +33,35 @@ pub(super) static ATTRIBUTES: [Attribute; 12] = [
     text(
         "tunnel.network.transport",
         "Protocol of the outer IP header, as in `network.transport`: `udp` for VXLAN, `gre` for GRE.",
-        |view| Some(Text::Borrowed(names::transport(tunnel(view)?.protocol))),
+        |view| Some(names::transport(tunnel(view)?.protocol)),
     ),
     text("tunnel.network.type", "IP version of the outer header: `ipv4` or `ipv6`.", |view| {
-        Some(Text::Borrowed(names::network_type(tunnel(view)?.family)))
+        Some(names::network_type(tunnel(view)?.family))
     }),
-    text(
+    short(
         "tunnel.id",
         "Identifier of the tunnel in decimal: VNI, NVGRE virtual subnet, ERSPAN session or TEID.",
-        |view| tunnel(view)?.id.map(decimal),
+        |view, window| tunnel(view)?.id.map(|id| decimal(id, window)),
     ),
-    text("tunnel.key", "GRE key in decimal.", |view| tunnel(view)?.key.map(decimal)),
+    short("tunnel.key", "GRE key in decimal.", |view, window| {
+        tunnel(view)?.key.map(|key| decimal(key, window))
+    }),
     long("tunnel.sender_index", "Sender index of a WireGuard handshake.", |view| {
         tunnel(view)?.sender_index.map(i64::from)
     }),
     long("tunnel.receiver_index", "Receiver index of a WireGuard message.", |view| {
         tunnel(view)?.receiver_index.map(i64::from)
     }),
-    text(
+    short(
         "tunnel.spi",
         "Security parameters index of AH or ESP: `0x` and eight hexadecimal digits.",
-        |view| {
-            let spi = ShortText::hex(&tunnel(view)?.spi?.to_be_bytes());
-            Some(Text::Short(ShortText::ascii(&[b"0x", spi.as_bytes()])))
+        |view, window| {
+            let spi = tunnel(view)?.spi?;
+            let [a, b, c, d] = spi.to_be_bytes();
+            // The octet in front leaves two digits, of which the second becomes the x.
+            let len = in_place::hex(&[0, a, b, c, d], window);
+            window[1] = b'x';
+            Some(len)
         },
     ),
 ];
@@ -60,9 +69,17 @@ pub(super) static ATTRIBUTES: [Attribute; 12] = [
 const fn text(
     key: &'static str,
     doc: &'static str,
-    get: for<'a> fn(&RecordView<'a>) -> Option<Text<'a>>,
+    get: for<'a> fn(&RecordView<'a>) -> Option<&'a str>,
 ) -> Attribute {
     Attribute::text(key, Level::OptIn, doc, get)
+}
+
+const fn short(
+    key: &'static str,
+    doc: &'static str,
+    get: fn(&RecordView<'_>, &mut Window) -> Option<usize>,
+) -> Attribute {
+    Attribute::short(key, Level::OptIn, doc, get)
 }
 
 const fn long(key: &'static str, doc: &'static str, get: fn(&RecordView<'_>) -> Option<i64>) -> Attribute {
@@ -74,14 +91,14 @@ fn tunnel<'a>(view: &RecordView<'a>) -> Option<&'a Tunnel> {
     view.record.tunnel.as_deref()
 }
 
-fn address(tunnel: &Tunnel, end: Endpoint) -> Text<'static> {
-    Text::Short(ShortText::address_of(tunnel.family, end.address))
+fn address(tunnel: &Tunnel, end: Endpoint, window: &mut Window) -> usize {
+    in_place::address_of(tunnel.family, end.address, window)
 }
 
 fn has_ports(tunnel: &Tunnel) -> bool {
     matches!(tunnel.protocol, protocol::TCP | protocol::UDP | protocol::SCTP)
 }
 
-fn decimal(number: u32) -> Text<'static> {
-    Text::Short(ShortText::decimal(number.into()))
+fn decimal(number: u32, window: &mut Window) -> usize {
+    in_place::decimal(number.into(), window)
 }

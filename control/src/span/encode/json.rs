@@ -53,7 +53,7 @@ impl JsonEncoder {
         line.push(b'{');
         put_ids(identity.trace, identity.span, line);
         line.extend_from_slice(br#","parentSpanId":"","name":""#);
-        for piece in span_name(record) {
+        for piece in span_name(record.key.family, record.key.protocol) {
             line.extend_from_slice(piece.as_bytes());
         }
         line.extend_from_slice(br#"","kind":"#);

@@ -3,15 +3,18 @@
 //! Every span has kind INTERNAL, the record's window, and no parent; a flow's later records link to the one before. Status
 //! is Error without a message where the record has a failure, which `error.type` names, else Unset.
 
+mod buffers;
 mod json;
+mod pieces;
 mod protobuf;
+mod row;
 mod text;
 mod wire;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use flowtable::FlowRecord;
+use flowtable::{Family, FlowRecord};
 
 use self::json::JsonEncoder;
 use self::protobuf::ProtobufEncoder;
@@ -41,13 +44,12 @@ pub enum Format {
 pub struct SpanEncoder {
     settings: Arc<SpanSettings>,
     prepared: Prepared,
-    /// Size of the largest batch so far: what the next buffer starts with.
-    largest: usize,
+    largest: Largest,
 }
 
 #[derive(Debug)]
 enum Prepared {
-    Protobuf(ProtobufEncoder),
+    Protobuf(Box<ProtobufEncoder>),
     Json(JsonEncoder),
     Text,
 }
@@ -56,11 +58,11 @@ impl SpanEncoder {
     /// Prepares what all batches have in common.
     pub fn new(settings: Arc<SpanSettings>, format: Format) -> SpanEncoder {
         let prepared = match format {
-            Format::Protobuf => Prepared::Protobuf(ProtobufEncoder::new(&settings)),
+            Format::Protobuf => Prepared::Protobuf(Box::new(ProtobufEncoder::new(&settings))),
             Format::Json => Prepared::Json(JsonEncoder::new(&settings)),
             Format::Text => Prepared::Text,
         };
-        SpanEncoder { settings, prepared, largest: 0 }
+        SpanEncoder { settings, prepared, largest: Largest::default() }
     }
 
     /// The format of this encoder's batches.
@@ -72,29 +74,39 @@ impl SpanEncoder {
         }
     }
 
-    /// One batch: a span for each of `records`, in their order. Allocates one buffer.
+    /// One batch: a span for each of `records`, in their order.
     ///
     /// The same records under the same settings give the same bytes.
     pub fn encode(&mut self, records: &[FlowRecord]) -> Bytes {
-        let mut buffer = Vec::with_capacity(self.largest);
-        let views = records.iter().map(|record| RecordView { record, settings: &self.settings });
-        let skip = match &self.prepared {
-            Prepared::Protobuf(encoder) => encoder.encode(views, &mut buffer),
-            Prepared::Json(encoder) => {
-                encoder.encode(views, &mut buffer);
-                0
-            }
-            Prepared::Text => {
-                text::encode(views, &mut buffer);
-                0
-            }
-        };
-        self.largest = self.largest.max(buffer.len());
-        Bytes::from(buffer).slice(skip..)
+        self.encode_parts(&[records])
+    }
+
+    /// The same for records that do not lie together: those of each part in turn.
+    pub fn encode_parts(&mut self, parts: &[&[FlowRecord]]) -> Bytes {
+        let records = parts.iter().flat_map(|part| part.iter());
+        let views = records.map(|record| RecordView { record, settings: &self.settings });
+        match &mut self.prepared {
+            Prepared::Protobuf(encoder) => encoder.encode(views),
+            Prepared::Json(encoder) => self.largest.with(|buffer| encoder.encode(views, buffer)),
+            Prepared::Text => self.largest.with(|buffer| text::encode(views, buffer)),
+        }
+    }
+}
+
+/// Size of the largest batch so far: what the next buffer starts with.
+#[derive(Debug, Default)]
+struct Largest(usize);
+
+impl Largest {
+    fn with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        let mut buffer = Vec::with_capacity(self.0);
+        write(&mut buffer);
+        self.0 = self.0.max(buffer.len());
+        Bytes::from(buffer)
     }
 }
 
 /// The span's name, `flow_<network.type>_<network.transport>`, in pieces.
-fn span_name(record: &FlowRecord) -> [&'static str; 4] {
-    ["flow_", names::network_type(record.key.family), "_", names::transport(record.key.protocol)]
+fn span_name(family: Family, protocol: u8) -> [&'static str; 4] {
+    ["flow_", names::network_type(family), "_", names::transport(protocol)]
 }

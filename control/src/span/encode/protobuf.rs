@@ -1,16 +1,20 @@
 //! `ExportTraceServiceRequest` in the protobuf wire format, straight from records (opentelemetry-proto, `trace.proto`).
 //!
-//! Nothing is built in between and nothing is allocated per span: the lengths of nested messages are computed from the
-//! values, and only the span's own length is filled in afterwards.
+//! Spans are written in place into a buffer of an earlier batch. Whatever is the same on all spans, or on all of a kind, is
+//! copied; only the values between are worked out for each record, and the span's length is filled in last.
 
-use flowtable::{Event, Events};
+use bytes::Bytes;
+use flowtable::{Event, Events, Family, FlowRecord};
 
+use super::buffers::Buffers;
+use super::pieces::{self, Piece};
+use super::row::{ANY_STRING, KEY_VALUE_KEY, KEY_VALUE_VALUE};
 use super::wire::{
-    field_len, fixed64_tag, len_tag, put_bytes, put_fixed64, put_header, put_message, put_varint, varint_len,
+    Cursor, field_len, fixed64_tag, len_tag, put_bytes, put_header, put_message, put_varint, varint_len,
     varint_tag,
 };
 use super::{SCOPE_NAME, SCOPE_VERSION, SPAN_KIND_INTERNAL, STATUS_CODE_ERROR, span_name};
-use crate::span::attributes::{Attribute, Getter, RecordView, TextList};
+use crate::span::attributes::RecordView;
 use crate::span::identity::{SpanId, SpanIdentity, TraceId};
 use crate::span::resource::Resource;
 use crate::span::settings::SpanSettings;
@@ -29,7 +33,6 @@ const SPAN_NAME: u8 = len_tag(5);
 const SPAN_KIND: u8 = varint_tag(6);
 const SPAN_START: u8 = fixed64_tag(7);
 const SPAN_END: u8 = fixed64_tag(8);
-const SPAN_ATTRIBUTES: u8 = len_tag(9);
 const SPAN_EVENTS: u8 = len_tag(11);
 const SPAN_DROPPED_EVENTS: u8 = varint_tag(12);
 const SPAN_LINKS: u8 = len_tag(13);
@@ -39,22 +42,24 @@ const EVENT_NAME: u8 = len_tag(2);
 const STATUS_CODE: u8 = varint_tag(3);
 const LINK_TRACE_ID: u8 = len_tag(1);
 const LINK_SPAN_ID: u8 = len_tag(2);
-const KEY_VALUE_KEY: u8 = len_tag(1);
-const KEY_VALUE_VALUE: u8 = len_tag(2);
-const ANY_STRING: u8 = len_tag(1);
-const ANY_INT: u8 = varint_tag(3);
-const ANY_ARRAY: u8 = len_tag(5);
-const ARRAY_VALUES: u8 = len_tag(1);
 
 /// A tag and the longest varint.
 const MAX_HEADER_LEN: usize = 1 + 10;
-const LINK_LEN: usize = field_len(16) + field_len(8);
+/// A trace id and a span id with their headers.
+const IDS_LEN: usize = 2 + 16 + 2 + 8;
+const LINK_HEADER: [u8; 2] = [SPAN_LINKS, 28];
 /// A fixed64 field with its tag.
 const FIXED64_LEN: usize = 1 + 8;
+/// Start and end of a span without the tag of the start, which comes with the name.
+const TIMES_LEN: usize = 8 + FIXED64_LEN;
 /// `Span.status` of a span whose conversation failed.
 const ERROR_STATUS: [u8; 4] = [SPAN_STATUS, 2, STATUS_CODE, STATUS_CODE_ERROR];
-/// Numbers below are one octet as varints.
-const ONE_OCTET: u64 = 0x80;
+/// Octets kept free for the length of a span: right from 128 to 16,383.
+const RESERVED_LEN: usize = 2;
+/// What a buffer begins with, and grows by at least.
+const BUFFER_STEP: usize = 1 << 16;
+/// Room for the longest name with its tags, "flow_ipv6_isis over ipv4" being one of the longest.
+const NAME_ROOM: usize = 40;
 
 /// What all batches have in common, encoded once.
 #[derive(Debug)]
@@ -63,46 +68,57 @@ pub(super) struct ProtobufEncoder {
     resource: Vec<u8>,
     /// `ScopeSpans.scope` with tag and length.
     scope: Vec<u8>,
-    /// The chosen attributes.
-    rows: Vec<Row>,
+    /// By protocol, those of IPv4 before those of IPv6.
+    names: Vec<Name>,
+    pieces: Vec<Piece>,
+    buffers: Buffers,
+    /// For what nothing is prepared.
+    scratch: Vec<u8>,
 }
 
-/// An attribute with the part of its `KeyValue` that never changes.
+/// Name and kind of a span, with the tag of what follows.
 #[derive(Debug)]
-struct Row {
-    /// `KeyValue.key` with tag and length, and the tag of `KeyValue.value`.
-    prefix: Vec<u8>,
-    /// The whole `KeyValue` of a number of one octet, with its tag and length, up to that octet: most numbers are small.
-    one_octet: Vec<u8>,
-    getter: Getter,
+struct Name {
+    octets: [u8; NAME_ROOM],
+    len: u8,
 }
 
 impl ProtobufEncoder {
     pub(super) fn new(settings: &SpanSettings) -> ProtobufEncoder {
+        let of = |family| (0..=u8::MAX).map(move |protocol| Name::new(family, protocol));
         ProtobufEncoder {
             resource: resource(&settings.resource),
             scope: scope(),
-            rows: settings.attributes.iter().map(Row::new).collect(),
+            names: of(Family::V4).chain(of(Family::V6)).collect(),
+            pieces: pieces::prepare(&settings.attributes),
+            buffers: Buffers::default(),
+            scratch: Vec::new(),
         }
     }
 
-    /// Appends the request to the empty `buffer`; it begins at the offset returned.
+    /// One request.
     ///
     /// The outer lengths are known last, so room for the longest possible head is left in front of the spans.
-    pub(super) fn encode<'a>(
-        &self,
-        views: impl Iterator<Item = RecordView<'a>>,
-        buffer: &mut Vec<u8>,
-    ) -> usize {
+    pub(super) fn encode<'a>(&mut self, views: impl Iterator<Item = RecordView<'a>>) -> Bytes {
+        let mut buffer = self.buffers.take();
         let room = 2 * MAX_HEADER_LEN + self.resource.len() + self.scope.len();
-        buffer.resize(room, 0);
+        let mut end = room;
         for view in views {
-            put_message(buffer, SCOPE_SPANS_SPANS, |buffer| self.put_span(&view, buffer));
+            end = loop {
+                let written = buffer.get_mut(end..).and_then(|out| self.put_span(&view, out));
+                match written {
+                    Some(len) => break end + len,
+                    None => grow(&mut buffer, end),
+                }
+            };
         }
-        let head = self.head(buffer.len() - room);
+        if buffer.len() < room {
+            grow(&mut buffer, room);
+        }
+        let head = self.head(end - room);
         let start = room - head.len();
         buffer[start..room].copy_from_slice(&head);
-        start
+        self.buffers.lend(buffer, start..end)
     }
 
     /// Everything in front of the first span, given the octets of all spans.
@@ -117,119 +133,122 @@ impl ProtobufEncoder {
         head
     }
 
-    fn put_span(&self, view: &RecordView<'_>, buffer: &mut Vec<u8>) {
+    /// Writes one span; gives its length. `None`: there is no room for it.
+    fn put_span(&mut self, view: &RecordView<'_>, out: &mut [u8]) -> Option<usize> {
         let record = view.record;
+        let mut cursor = Cursor::new(out);
+        cursor.advance(1 + RESERVED_LEN);
         let identity = SpanIdentity::of(record, view.settings.identity_seed);
-        put_bytes(buffer, SPAN_TRACE_ID, &identity.trace.0);
-        put_bytes(buffer, SPAN_SPAN_ID, &identity.span.0);
-        let name = span_name(record);
-        put_header(buffer, SPAN_NAME, name.iter().map(|piece| piece.len()).sum());
-        for piece in name {
-            buffer.extend_from_slice(piece.as_bytes());
+        put_ids([SPAN_TRACE_ID, SPAN_SPAN_ID], identity.trace, identity.span, &mut cursor)?;
+        self.put_name_and_times(record, &mut cursor)?;
+        for piece in &mut self.pieces {
+            piece.put(view, &mut cursor, &mut self.scratch)?;
         }
-        buffer.push(SPAN_KIND);
-        put_varint(buffer, SPAN_KIND_INTERNAL);
-        put_fixed64(buffer, SPAN_START, record.start.0);
-        put_fixed64(buffer, SPAN_END, record.end.0);
-        for row in &self.rows {
-            row.put(view, buffer);
+        if !record.events.kept.is_empty() || record.events.dropped > 0 {
+            put_events(&record.events, &mut cursor, &mut self.scratch)?;
         }
-        put_events(&record.events, buffer);
         if let Some(previous) = identity.previous {
-            put_link(identity.trace, previous, buffer);
+            cursor.put(&LINK_HEADER)?;
+            put_ids([LINK_TRACE_ID, LINK_SPAN_ID], identity.trace, previous, &mut cursor)?;
         }
         if record.error.is_some() {
-            buffer.extend_from_slice(&ERROR_STATUS);
+            cursor.put(&ERROR_STATUS)?;
         }
+        let end = cursor.written();
+        close(out, end)
+    }
+
+    #[inline]
+    fn put_name_and_times(&self, record: &FlowRecord, cursor: &mut Cursor<'_>) -> Option<()> {
+        let of_family = match record.key.family {
+            Family::V4 => 0,
+            Family::V6 => 256,
+        };
+        let name = &self.names[of_family + usize::from(record.key.protocol)];
+        *cursor.window()? = name.octets;
+        cursor.advance(name.len.into());
+        let window: &mut [u8; TIMES_LEN] = cursor.window()?;
+        window[..8].copy_from_slice(&record.start.0.to_le_bytes());
+        window[8] = SPAN_END;
+        window[9..].copy_from_slice(&record.end.0.to_le_bytes());
+        cursor.advance(TIMES_LEN);
+        Some(())
     }
 }
 
-impl Row {
-    fn new(attribute: &Attribute) -> Row {
-        let mut prefix = Vec::new();
-        put_bytes(&mut prefix, KEY_VALUE_KEY, attribute.key.as_bytes());
-        prefix.push(KEY_VALUE_VALUE);
-        let mut row = Row { prefix, one_octet: Vec::new(), getter: attribute.getter };
-        let mut one_octet = Vec::new();
-        row.put_key(2, &mut one_octet);
-        one_octet.push(ANY_INT);
-        row.one_octet = one_octet;
-        row
-    }
-
-    /// Appends the attribute, if the record has it.
-    #[inline]
-    fn put(&self, view: &RecordView<'_>, buffer: &mut Vec<u8>) {
-        match self.getter {
-            Getter::Text(get) => {
-                // Borrowed, not moved: copying a value just written in smaller pieces waits for those stores.
-                if let Some(text) = &get(view) {
-                    let text = text.as_bytes();
-                    self.put_key(field_len(text.len()), buffer);
-                    put_bytes(buffer, ANY_STRING, text);
-                }
-            }
-            Getter::Long(get) => {
-                if let Some(number) = get(view) {
-                    self.put_long(number.cast_unsigned(), buffer);
-                }
-            }
-            Getter::List(get) => {
-                if let Some(list) = get(view) {
-                    self.put_list(list, buffer);
-                }
-            }
-        }
-    }
-
-    #[inline]
-    fn put_long(&self, number: u64, buffer: &mut Vec<u8>) {
-        if number < ONE_OCTET {
-            buffer.extend_from_slice(&self.one_octet);
-        } else {
-            self.put_key(1 + varint_len(number), buffer);
-            buffer.push(ANY_INT);
-        }
-        put_varint(buffer, number);
-    }
-
-    fn put_list(&self, list: TextList<'_>, buffer: &mut Vec<u8>) {
-        let array_len = list.iter().map(|text| field_len(field_len(text.len()))).sum();
-        self.put_key(field_len(array_len), buffer);
-        put_header(buffer, ANY_ARRAY, array_len);
-        for text in list.iter() {
-            put_header(buffer, ARRAY_VALUES, field_len(text.len()));
-            put_bytes(buffer, ANY_STRING, text.as_bytes());
-        }
-    }
-
-    /// Appends everything of the `KeyValue` up to its `AnyValue`, which takes `value_len` octets.
-    #[inline]
-    fn put_key(&self, value_len: usize, buffer: &mut Vec<u8>) {
-        let key_value_len = self.prefix.len() + varint_len(value_len as u64) + value_len;
-        put_header(buffer, SPAN_ATTRIBUTES, key_value_len);
-        buffer.extend_from_slice(&self.prefix);
-        put_varint(buffer, value_len as u64);
+impl Name {
+    fn new(family: Family, protocol: u8) -> Name {
+        let mut octets = Vec::new();
+        put_bytes(&mut octets, SPAN_NAME, span_name(family, protocol).concat().as_bytes());
+        octets.push(SPAN_KIND);
+        put_varint(&mut octets, SPAN_KIND_INTERNAL);
+        octets.push(SPAN_START);
+        let len = u8::try_from(octets.len()).expect("keywords are short");
+        octets.resize(NAME_ROOM, 0);
+        Name { octets: octets.try_into().expect("no keyword is longer than 28 characters"), len }
     }
 }
 
-fn put_events(events: &Events, buffer: &mut Vec<u8>) {
+/// Makes room behind the first `end` octets, which stay.
+#[cold]
+fn grow(buffer: &mut Vec<u8>, end: usize) {
+    buffer.resize(end.max(buffer.len()) * 2 + BUFFER_STEP, 0);
+}
+
+#[inline]
+fn put_ids(tags: [u8; 2], trace: TraceId, span: SpanId, cursor: &mut Cursor<'_>) -> Option<()> {
+    let window: &mut [u8; IDS_LEN] = cursor.window()?;
+    [window[0], window[1]] = [tags[0], 16];
+    window[2..18].copy_from_slice(&trace.0);
+    [window[18], window[19]] = [tags[1], 8];
+    window[20..].copy_from_slice(&span.0);
+    cursor.advance(IDS_LEN);
+    Some(())
+}
+
+/// Puts tag and length in front of a span that ends at `end`; gives its length with them.
+#[inline]
+fn close(out: &mut [u8], end: usize) -> Option<usize> {
+    let begin = 1 + RESERVED_LEN;
+    let len = end - begin;
+    out[0] = SCOPE_SPANS_SPANS;
+    if varint_len(len as u64) == RESERVED_LEN {
+        let [low, high] = [len & 0x7f | 0x80, len >> 7].map(|octet| octet.to_le_bytes()[0]);
+        (out[1], out[2]) = (low, high);
+        return Some(end);
+    }
+    close_unusual(out, begin, end)
+}
+
+/// The same for a span so short or so long that its length takes other than the octets reserved for it.
+#[cold]
+fn close_unusual(out: &mut [u8], begin: usize, end: usize) -> Option<usize> {
+    let mut header = Vec::new();
+    put_header(&mut header, SCOPE_SPANS_SPANS, end - begin);
+    let moved = header.len() + end - begin;
+    if moved > out.len() {
+        return None;
+    }
+    out.copy_within(begin..end, header.len());
+    out[..header.len()].copy_from_slice(&header);
+    Some(moved)
+}
+
+#[cold]
+fn put_events(events: &Events, cursor: &mut Cursor<'_>, scratch: &mut Vec<u8>) -> Option<()> {
+    scratch.clear();
     for Event { at, kind } in &events.kept {
         let name = kind.as_str().as_bytes();
-        put_header(buffer, SPAN_EVENTS, FIXED64_LEN + field_len(name.len()));
-        put_fixed64(buffer, EVENT_TIME, at.0);
-        put_bytes(buffer, EVENT_NAME, name);
+        put_header(scratch, SPAN_EVENTS, FIXED64_LEN + field_len(name.len()));
+        scratch.push(EVENT_TIME);
+        scratch.extend_from_slice(&at.0.to_le_bytes());
+        put_bytes(scratch, EVENT_NAME, name);
     }
     if events.dropped > 0 {
-        buffer.push(SPAN_DROPPED_EVENTS);
-        put_varint(buffer, events.dropped.into());
+        scratch.push(SPAN_DROPPED_EVENTS);
+        put_varint(scratch, events.dropped.into());
     }
-}
-
-fn put_link(trace: TraceId, span: SpanId, buffer: &mut Vec<u8>) {
-    put_header(buffer, SPAN_LINKS, LINK_LEN);
-    put_bytes(buffer, LINK_TRACE_ID, &trace.0);
-    put_bytes(buffer, LINK_SPAN_ID, &span.0);
+    cursor.put(scratch)
 }
 
 fn resource(resource: &Resource) -> Vec<u8> {

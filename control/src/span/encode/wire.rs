@@ -6,9 +6,6 @@ const VARINT: u8 = 0;
 const I64: u8 = 1;
 /// Wire type of strings, bytes and messages.
 const LEN: u8 = 2;
-/// Octets kept free for the length of a message that is written before its length is known: right from 128 to 16,383.
-const RESERVED_LEN: usize = 2;
-
 /// The tag of a varint field. Fields below 16 have one-octet tags.
 pub(super) const fn varint_tag(field: u8) -> u8 {
     assert!(field < 16);
@@ -65,30 +62,83 @@ pub(super) fn put_header(buffer: &mut Vec<u8>, tag: u8, len: usize) {
     put_varint(buffer, len as u64);
 }
 
-/// Appends a fixed64 field.
-#[inline]
-pub(super) fn put_fixed64(buffer: &mut Vec<u8>, tag: u8, number: u64) {
-    buffer.push(tag);
-    buffer.extend_from_slice(&number.to_le_bytes());
+/// Appends a message: tag, the length of what `write` appends, and that.
+pub(super) fn put_message(buffer: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    let mut content = Vec::new();
+    write(&mut content);
+    put_bytes(buffer, tag, &content);
 }
 
-/// Appends a message of unknown length: tag, then what `write` appends, with its length put in front.
+/// Octets [`write_varint`] wants to have before it.
+const VARINT_ROOM: usize = 16;
+/// Numbers below are at most eight octets as varints.
+const EIGHT_OCTETS: u64 = 1 << 56;
+
+/// Writes `number` as a varint; gives its length. What stands behind it is not part of it.
 #[inline]
-pub(super) fn put_message(buffer: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<u8>)) {
-    buffer.push(tag);
-    let length_at = buffer.len();
-    buffer.extend_from_slice(&[0; RESERVED_LEN]);
-    let content_at = buffer.len();
-    write(buffer);
-    let len = (buffer.len() - content_at) as u64;
-    if varint_len(len) == RESERVED_LEN {
-        buffer[length_at] = low_octet(len) | 0x80;
-        buffer[length_at + 1] = low_octet(len >> 7);
-        return;
+pub(super) fn write_varint(number: u64, out: &mut [u8; VARINT_ROOM]) -> u8 {
+    if number >= EIGHT_OCTETS {
+        return write_long_varint(number, out);
     }
-    let mut length = Vec::with_capacity(varint_len(len));
-    put_varint(&mut length, len);
-    buffer.splice(length_at..content_at, length);
+    let len = varint_len(number);
+    // Every octet but the last says that one follows.
+    let follows = 0x8080_8080_8080_8080 & ((1 << (8 * (len - 1))) - 1);
+    out[..8].copy_from_slice(&(in_sevens(number) | follows).to_le_bytes());
+    low_octet(len as u64)
+}
+
+#[cold]
+fn write_long_varint(number: u64, out: &mut [u8; VARINT_ROOM]) -> u8 {
+    let mut octets = Vec::with_capacity(VARINT_ROOM);
+    put_varint(&mut octets, number);
+    out[..octets.len()].copy_from_slice(&octets);
+    low_octet(octets.len() as u64)
+}
+
+/// The lower 56 bits of `number`, seven to an octet: two halves, four quarters, eight octets.
+#[inline]
+const fn in_sevens(number: u64) -> u64 {
+    let halves = number & 0x0fff_ffff | (number & 0x00ff_ffff_f000_0000) << 4;
+    let quarters = halves & 0x0000_3fff_0000_3fff | (halves & 0x0fff_c000_0fff_c000) << 2;
+    quarters & 0x007f_007f_007f_007f | (quarters & 0x3f80_3f80_3f80_3f80) << 1
+}
+
+/// A place in a slice that is written from front to back. What does not fit is not written and gives `None`.
+pub(super) struct Cursor<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    pub(super) fn new(out: &'a mut [u8]) -> Cursor<'a> {
+        Cursor { out, at: 0 }
+    }
+
+    /// The next `N` octets, to be written as far as [`Cursor::advance`] then says.
+    #[inline]
+    pub(super) fn window<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.out.get_mut(self.at..)?.first_chunk_mut()
+    }
+
+    #[inline]
+    pub(super) fn advance(&mut self, octets: usize) {
+        self.at += octets;
+    }
+
+    /// Writes `octets`.
+    #[inline]
+    pub(super) fn put(&mut self, octets: &[u8]) -> Option<()> {
+        self.out.get_mut(self.at..)?.get_mut(..octets.len())?.copy_from_slice(octets);
+        self.at += octets.len();
+        Some(())
+    }
+
+    /// How much is written.
+    #[inline]
+    pub(super) fn written(&self) -> usize {
+        self.at
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "takes the lowest octet")]
@@ -111,6 +161,9 @@ mod tests {
             prost::encoding::encode_varint(number, &mut theirs);
             prop_assert_eq!(&ours, &theirs);
             prop_assert_eq!(varint_len(number), theirs.len());
+            let mut room = [0xaa; VARINT_ROOM];
+            let len = usize::from(write_varint(number, &mut room));
+            prop_assert_eq!(&room[..len], &theirs);
         }
     }
 
