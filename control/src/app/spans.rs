@@ -90,12 +90,14 @@ fn with_pipeline(mut settings: ExportSettings, config: &ExportConfig) -> ExportS
         BatchSize::Auto => settings.max_batch.min(settings.queue_capacity),
         BatchSize::Spans(spans) => spans as usize,
     };
+    settings.in_flight = config.in_flight as usize;
+    settings.encoders = config.encoders as usize;
     settings.schedule_delay = Some(config.batch_delay);
     settings.retry.max_elapsed = config.retry_for;
     settings
 }
 
-/// Starts the exporter with an encoder of its own for each destination.
+/// Starts the exporter with encoders of their own for each destination.
 pub(super) fn start_exporter(
     destinations: &[ExportSettings],
     spans: SpanSettings,
@@ -122,5 +124,9 @@ struct Encoder(SpanEncoder);
 impl BatchEncoder for Encoder {
     fn encode(&mut self, records: &[FlowRecord]) -> Bytes {
         self.0.encode(records)
+    }
+
+    fn encode_parts(&mut self, parts: &[&[FlowRecord]]) -> Bytes {
+        self.0.encode_parts(parts)
     }
 }

@@ -28,6 +28,12 @@ pub struct ExportConfig {
     pub queue_size: u32,
     /// Most spans in one request.
     pub batch_size: BatchSize,
+    /// Most requests to a destination over the network that are not answered yet; 1 sends the next one after the answer.
+    #[serde(deserialize_with = "units::count")]
+    pub in_flight: u32,
+    /// Batches that are encoded and compressed at once for each destination.
+    #[serde(deserialize_with = "units::count")]
+    pub encoders: u32,
     /// How long a span waits for its batch to fill.
     #[serde(with = "units::duration")]
     pub batch_delay: Duration,
@@ -46,6 +52,8 @@ impl Default for ExportConfig {
         ExportConfig {
             queue_size: 131_072,
             batch_size: BatchSize::Auto,
+            in_flight: 4,
+            encoders: 1,
             batch_delay: Duration::from_secs(1),
             retry_for: Duration::from_secs(60),
             shutdown_grace: Duration::from_secs(5),
@@ -60,6 +68,8 @@ impl ExportConfig {
         if let BatchSize::Spans(spans) = self.batch_size {
             within("export.batch_size", u64::from(spans), 1..=16_384)?;
         }
+        within("export.in_flight", u64::from(self.in_flight), 1..=64)?;
+        within("export.encoders", u64::from(self.encoders), 1..=64)?;
         let hour = Duration::from_secs(3600);
         within("export.batch_delay", self.batch_delay, Duration::from_millis(1)..=Duration::from_secs(60))?;
         within("export.retry_for", self.retry_for, Duration::ZERO..=hour)?;

@@ -18,12 +18,13 @@ use super::destination::{Deadline, Destination};
 use super::grpc::{GrpcTransport, Security};
 use super::http::HttpTransport;
 use super::ledger::{DestinationLedger, FinalLedger};
+use super::press::Press;
 use super::queue::{Patience, Queue};
 use super::settings::{Endpoint, ExportSettings, Format, SettingError};
 use super::transport::Transport;
 use super::writer;
 
-/// Name of the exporter's thread and of the threads that do its blocking writes.
+/// Name of the exporter's thread, and of those that encode and write for it.
 const THREAD_NAME: &str = "tapspan-export";
 
 /// Why the exporter cannot start. Displays as one line.
@@ -32,7 +33,7 @@ pub enum StartError {
     /// A destination cannot be used as it is set.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// No thread or no poller to be had.
+    /// No thread, no poller or no memory to compress in to be had.
     #[error("cannot start the exporter thread: {0}")]
     Thread(#[from] io::Error),
 }
@@ -82,8 +83,9 @@ impl Exporter {
         for settings in destinations {
             settings.validate()?;
             let queue = Arc::new(Queue::new(settings.endpoint.to_string(), settings.queue_capacity));
-            let encoder = encoder(settings.endpoint.format());
-            tasks.push(Destination::new(Arc::clone(&queue), settings, encoder, transport(settings)?));
+            let press = |_| Press::new(encoder(settings.endpoint.format()), settings.body_compression());
+            let presses = (0..settings.encoders).map(press).collect::<Result<Vec<_>, _>>()?;
+            tasks.push(Destination::new(Arc::clone(&queue), settings, presses, transport(settings)?));
             queues.push(queue);
         }
         drop(guard);

@@ -1,14 +1,20 @@
-//! OTLP/gRPC: encoded requests go through `tonic` as they are, with a codec that copies bytes.
+//! OTLP/gRPC through `tonic`'s client. The message of a request, encoded and compressed already, takes the place of the
+//! body tonic would make: its codec would copy it, and compress it with settings of its own on the exporter's thread.
 
+use std::convert::Infallible;
 use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes};
-use http::HeaderMap;
+use bytes::{Buf, Bytes};
 use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::Service;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as TonicEndpoint, Identity};
 use tonic::{Code, Request, Status};
@@ -30,9 +36,12 @@ pub(super) enum Security {
     Tls,
 }
 
-/// A gRPC destination. Connects with the first batch and again after a loss.
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// A gRPC destination. Connects with the first batch and again after a loss; clones share the connection.
+#[derive(Clone)]
 pub(super) struct GrpcTransport {
-    client: Grpc<Channel>,
+    client: Grpc<WithMessage>,
     headers: HeaderMap,
     timeout: Duration,
 }
@@ -57,23 +66,24 @@ impl GrpcTransport {
             tls::install_provider();
             endpoint = endpoint.tls_config(tls_config(tls::load(&settings.tls)?)).map_err(wrong)?;
         }
-        let mut client = Grpc::new(endpoint.connect_lazy())
+        let encoding = match settings.compression {
+            Compression::None => None,
+            Compression::Gzip => Some(HeaderValue::from_static("gzip")),
+            Compression::Zstd => Some(HeaderValue::from_static("zstd")),
+        };
+        let client = Grpc::new(WithMessage { channel: endpoint.connect_lazy(), encoding })
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd);
-        match settings.compression {
-            Compression::None => {}
-            Compression::Gzip => client = client.send_compressed(CompressionEncoding::Gzip),
-            Compression::Zstd => client = client.send_compressed(CompressionEncoding::Zstd),
-        }
         Ok(GrpcTransport { client, headers: settings.headers.clone(), timeout: settings.timeout })
     }
 
     async fn attempt(&mut self, body: Bytes) -> Result<Bytes, Status> {
         self.client.ready().await.map_err(|error| Status::from_error(Box::new(error)))?;
-        let mut request = Request::new(body);
+        let mut request = Request::new(());
+        request.extensions_mut().insert(Message(body));
         *request.metadata_mut() = MetadataMap::from_headers(self.headers.clone());
         request.set_timeout(self.timeout);
-        let response = self.client.unary(request, PathAndQuery::from_static(EXPORT), BytesCodec).await?;
+        let response = self.client.unary(request, PathAndQuery::from_static(EXPORT), AnswerCodec).await?;
         Ok(response.into_inner())
     }
 }
@@ -92,6 +102,10 @@ impl Transport for GrpcTransport {
                 _ => Answer::retry(format!("no answer within {} ms", timeout.as_millis())),
             }
         })
+    }
+
+    fn another(&self) -> Option<Box<dyn Transport>> {
+        Some(Box::new(self.clone()))
     }
 }
 
@@ -139,37 +153,105 @@ fn reason(status: &Status) -> String {
     }
 }
 
-/// Passes encoded messages through.
-#[derive(Clone, Copy, Debug)]
-struct BytesCodec;
+/// The message of a request, on its way through tonic's client.
+#[derive(Clone)]
+struct Message(Bytes);
 
-impl Codec for BytesCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = BytesCodec;
-    type Decoder = BytesCodec;
+/// The connection, with requests given their [`Message`] as body.
+#[derive(Clone)]
+struct WithMessage {
+    channel: Channel,
+    /// Value of `grpc-encoding`; `None` where messages are not compressed.
+    encoding: Option<HeaderValue>,
+}
 
-    fn encoder(&mut self) -> BytesCodec {
-        BytesCodec
+impl Service<http::Request<tonic::body::Body>> for WithMessage {
+    type Response = <Channel as Service<http::Request<tonic::body::Body>>>::Response;
+    type Error = <Channel as Service<http::Request<tonic::body::Body>>>::Error;
+    type Future = <Channel as Service<http::Request<tonic::body::Body>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::poll_ready(&mut self.channel, context)
     }
 
-    fn decoder(&mut self) -> BytesCodec {
-        BytesCodec
+    fn call(&mut self, mut request: http::Request<tonic::body::Body>) -> Self::Future {
+        if let Some(Message(message)) = request.extensions_mut().remove() {
+            if let Some(encoding) = &self.encoding {
+                request.headers_mut().insert(GRPC_ENCODING, encoding.clone());
+            }
+            *request.body_mut() = tonic::body::Body::new(OneMessage::new(message, self.encoding.is_some()));
+        }
+        self.channel.call(request)
     }
 }
 
-impl Encoder for BytesCodec {
-    type Item = Bytes;
+/// A body of one gRPC message, `Length-Prefixed-Message` of "gRPC over HTTP2".
+struct OneMessage {
+    prefix: Option<Bytes>,
+    message: Option<Bytes>,
+}
+
+impl OneMessage {
+    fn new(message: Bytes, is_compressed: bool) -> OneMessage {
+        // Four octets of length: a batch that long is refused by every server before its end is read.
+        let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let [a, b, c, d] = len.to_be_bytes();
+        let prefix = Bytes::copy_from_slice(&[u8::from(is_compressed), a, b, c, d]);
+        OneMessage { prefix: Some(prefix), message: Some(message).filter(|message| !message.is_empty()) }
+    }
+}
+
+impl Body for OneMessage {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self.prefix.take().or_else(|| self.message.take());
+        Poll::Ready(next.map(|octets| Ok(Frame::data(octets))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.prefix.is_none() && self.message.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let left = [&self.prefix, &self.message].into_iter().flatten();
+        SizeHint::with_exact(left.map(|octets| octets.len() as u64).sum())
+    }
+}
+
+/// Writes nothing, as [`WithMessage`] has what is to be written, and reads answers as they are.
+#[derive(Clone, Copy, Debug)]
+struct AnswerCodec;
+
+impl Codec for AnswerCodec {
+    type Encode = ();
+    type Decode = Bytes;
+    type Encoder = AnswerCodec;
+    type Decoder = AnswerCodec;
+
+    fn encoder(&mut self) -> AnswerCodec {
+        AnswerCodec
+    }
+
+    fn decoder(&mut self) -> AnswerCodec {
+        AnswerCodec
+    }
+}
+
+impl Encoder for AnswerCodec {
+    type Item = ();
     type Error = Status;
 
-    fn encode(&mut self, item: Bytes, dst: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        dst.reserve(item.len());
-        dst.put(item);
+    fn encode(&mut self, (): (), _: &mut EncodeBuf<'_>) -> Result<(), Status> {
         Ok(())
     }
 }
 
-impl Decoder for BytesCodec {
+impl Decoder for AnswerCodec {
     type Item = Bytes;
     type Error = Status;
 

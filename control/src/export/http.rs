@@ -1,10 +1,8 @@
 //! OTLP/HTTP with protobuf bodies, OTLP specification "OTLP/HTTP".
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::{Certificate, Client, Identity, Response, redirect};
@@ -19,15 +17,13 @@ const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf")
 const MAX_ANSWER_LEN: usize = 64 * 1024;
 /// Most of an answer in plain text that is quoted, in characters.
 const MAX_QUOTE_CHARS: usize = 200;
-const GZIP_LEVEL: u32 = 1;
-const ZSTD_LEVEL: i32 = 1;
 
 /// An HTTP destination. Connections are kept and made again as needed.
+#[derive(Clone)]
 pub(super) struct HttpTransport {
     client: Client,
     url: String,
     headers: HeaderMap,
-    compression: Compression,
 }
 
 impl HttpTransport {
@@ -60,14 +56,10 @@ impl HttpTransport {
             Compression::Zstd => headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd")),
         };
         let client = builder.build().map_err(wrong)?;
-        Ok(HttpTransport { client, url: url.to_owned(), headers, compression: settings.compression })
+        Ok(HttpTransport { client, url: url.to_owned(), headers })
     }
 
     async fn attempt(&mut self, body: Bytes) -> Answer {
-        let body = match compressed(self.compression, body) {
-            Ok(body) => body,
-            Err(error) => return Answer::Refused(format!("cannot compress the request: {error}")),
-        };
         match self.client.post(&self.url).headers(self.headers.clone()).body(body).send().await {
             Ok(response) => answer(response).await,
             Err(error) if error.is_builder() => Answer::Refused(chain(&error)),
@@ -80,18 +72,9 @@ impl Transport for HttpTransport {
     fn send(&mut self, batch: Batch) -> Sending<'_> {
         Box::pin(self.attempt(batch.body))
     }
-}
 
-fn compressed(compression: Compression, body: Bytes) -> io::Result<Bytes> {
-    match compression {
-        Compression::None => Ok(body),
-        Compression::Gzip => {
-            let mut encoder =
-                GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::new(GZIP_LEVEL));
-            encoder.write_all(&body)?;
-            Ok(encoder.finish()?.into())
-        }
-        Compression::Zstd => Ok(zstd::encode_all(body.as_ref(), ZSTD_LEVEL)?.into()),
+    fn another(&self) -> Option<Box<dyn Transport>> {
+        Some(Box::new(self.clone()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! From flow records to their destinations: bounded queues, batches, OTLP over gRPC and HTTP, files, standard output.
 //!
 //! The sweep threads offer chunks of records through an [`ExportHandle`]; one exporter thread batches, encodes and sends
-//! them, a task for each destination. A destination that is slow, full or gone holds back neither the others nor the
+//! them, a task for each destination, with threads to encode on where the settings ask for several. A destination that is slow, full or gone holds back neither the others nor the
 //! sweep, and its ledger says where every record is. Nothing here looks inside a record: encoding is a [`BatchEncoder`].
 
 mod destination;
@@ -11,6 +11,9 @@ mod grpc;
 mod health;
 mod http;
 mod ledger;
+mod line;
+mod order;
+mod press;
 mod queue;
 mod response;
 mod retry;
@@ -36,4 +39,13 @@ const USER_AGENT: &str = concat!("tapspan/", env!("CARGO_PKG_VERSION"));
 pub trait BatchEncoder: Send {
     /// Encodes all of `records`, one span each, in their order.
     fn encode(&mut self, records: &[FlowRecord]) -> Bytes;
+
+    /// The same for records that do not lie together: those of each part in turn. Copies them together, unless the encoder
+    /// knows better.
+    fn encode_parts(&mut self, parts: &[&[FlowRecord]]) -> Bytes {
+        match parts {
+            [records] => self.encode(records),
+            _ => self.encode(&parts.concat()),
+        }
+    }
 }

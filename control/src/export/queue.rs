@@ -36,10 +36,25 @@ pub(super) enum Patience {
 }
 
 /// Part of a chunk that is shared by all destinations.
+#[derive(Clone)]
 struct Chunk {
     records: Arc<Vec<FlowRecord>>,
     next: usize,
     end: usize,
+}
+
+/// The records of one batch, where they lie.
+pub(super) struct Taken(Vec<Chunk>);
+
+impl Taken {
+    /// The records in their order, those that lie together at once.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &[FlowRecord]> {
+        self.0.iter().map(|chunk| &chunk.records[chunk.next..chunk.end])
+    }
+
+    pub(super) fn spans(&self) -> u64 {
+        self.0.iter().map(|chunk| (chunk.end - chunk.next) as u64).sum()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,10 +193,14 @@ impl Queue {
         self.room.notify_all();
     }
 
-    /// Books the batch taken last.
-    pub(super) fn settle(&self, settlement: Settlement) {
+    /// Books a batch of `spans` that was taken.
+    pub(super) fn settle(&self, spans: u64, settlement: Settlement) {
         let mut state = self.lock();
-        let spans = std::mem::take(&mut state.in_flight);
+        if matches!(state.phase, Phase::Closed(_)) {
+            // Booked with everything else when the queue was closed.
+            return;
+        }
+        state.in_flight -= spans;
         state.waiting -= spans;
         match settlement {
             Settlement::Delivered { rejected } => {
@@ -270,21 +289,22 @@ impl State {
         self.dropped.add(cause, count as u64);
     }
 
-    fn take(&mut self, max: usize, batch: &mut Vec<FlowRecord>) {
-        batch.clear();
-        while let Some(chunk) = self.chunks.front_mut() {
-            let end = chunk.end.min(chunk.next + max - batch.len());
-            batch.extend_from_slice(&chunk.records[chunk.next..end]);
-            chunk.next = end;
+    fn take(&mut self, max: usize) -> Taken {
+        let mut parts = Vec::new();
+        let mut room = max;
+        while let Some(chunk) = self.chunks.front_mut().filter(|_| room > 0) {
+            let part = Chunk { end: chunk.end.min(chunk.next + room), ..chunk.clone() };
+            chunk.next = part.end;
+            room -= part.end - part.next;
+            parts.push(part);
             if chunk.next == chunk.end {
                 self.chunks.pop_front();
             }
-            if batch.len() == max {
-                break;
-            }
         }
-        self.queued -= batch.len();
-        self.in_flight = batch.len() as u64;
+        let taken = max - room;
+        self.queued -= taken;
+        self.in_flight += taken as u64;
+        Taken(parts)
     }
 }
 
@@ -294,7 +314,7 @@ enum Found {
     /// Records, but not a full batch and nobody in a hurry.
     Some,
     /// A batch was taken.
-    Batch,
+    Batch(Taken),
     /// Nothing, and nothing will come.
     End,
 }
@@ -305,57 +325,48 @@ pub(super) struct Consumer {
     max_batch: usize,
     /// `None`: only a full batch, a flush or the end makes records leave.
     schedule_delay: Option<Duration>,
-    taken_at: Instant,
-    batch: Vec<FlowRecord>,
+    /// Since when the oldest record queued has been there at most; `None` while there is none.
+    oldest: Option<Instant>,
 }
 
 impl Consumer {
     /// # Panics
     /// Where there is no tokio clock, outside a runtime with time enabled, once it waits.
     pub(super) fn new(queue: Arc<Queue>, max_batch: usize, schedule_delay: Option<Duration>) -> Consumer {
-        Consumer {
-            queue,
-            max_batch,
-            schedule_delay,
-            taken_at: Instant::now(),
-            batch: Vec::with_capacity(max_batch),
-        }
+        Consumer { queue, max_batch, schedule_delay, oldest: None }
     }
 
     /// The next batch: full, or what there is once the oldest record has waited for the schedule delay. `None` at the end.
     ///
-    /// The batch stays in flight until [`Queue::settle`]; at most one is.
-    pub(super) async fn next_batch(&mut self) -> Option<&[FlowRecord]> {
-        // Records found at once came while the batch before was sent: they are at least as young as its leaving.
-        let mut oldest = Some(self.taken_at);
+    /// The batch stays in flight until [`Queue::settle`]. Nothing is lost where the future is dropped before it is done.
+    pub(super) async fn next_batch(&mut self) -> Option<Taken> {
         loop {
-            let due = match (self.schedule_delay, oldest) {
-                (Some(delay), Some(oldest)) => Some(oldest + delay),
-                _ => None,
-            };
+            let due = self.oldest.zip(self.schedule_delay).map(|(oldest, delay)| oldest + delay);
             let overdue = due.is_some_and(|due| due <= Instant::now());
             match self.find(overdue) {
-                Found::Batch => {
-                    self.taken_at = Instant::now();
-                    return Some(&self.batch);
+                Found::Batch(taken) => {
+                    // What is queued behind it came while it waited: it is at least as young as its leaving.
+                    self.oldest = Some(Instant::now());
+                    return Some(taken);
                 }
                 Found::End => return None,
                 Found::Nothing => {
+                    self.oldest = None;
                     self.queue.wake.notified().await;
-                    oldest = Some(Instant::now());
                 }
                 Found::Some => match due {
                     Some(due) => tokio::select! {
                         () = self.queue.wake.notified() => {}
                         () = tokio::time::sleep_until(due) => {}
                     },
+                    None if self.schedule_delay.is_some() => self.oldest = Some(Instant::now()),
                     None => self.queue.wake.notified().await,
                 },
             }
         }
     }
 
-    fn find(&mut self, overdue: bool) -> Found {
+    fn find(&self, overdue: bool) -> Found {
         let mut state = self.queue.lock();
         if state.queued == 0 {
             state.flush = false;
@@ -365,7 +376,6 @@ impl Consumer {
         if state.queued < self.max_batch && !hurry {
             return Found::Some;
         }
-        state.take(self.max_batch, &mut self.batch);
-        Found::Batch
+        Found::Batch(state.take(self.max_batch))
     }
 }

@@ -18,6 +18,9 @@ const TRACES_PATH: &str = "/v1/traces";
 const NETWORK_BATCH: usize = 1_024;
 /// Spans a line of a file. Keeps a line of OTLP/JSON below the 1 MiB the Collector's file receivers read by default.
 const FILE_BATCH: usize = 256;
+/// Batches under way at once over the network: while one is acknowledged the next ones are encoded and sent. A collector has
+/// no more to hold at once than four requests.
+const NETWORK_IN_FLIGHT: usize = 4;
 /// Records a destination may have waiting: 52 MB at 400 bytes each, events and tunnels aside.
 const QUEUE_CAPACITY: usize = 131_072;
 /// Longest time a record waits for a batch to fill.
@@ -256,6 +259,11 @@ pub struct ExportSettings {
     pub schedule_delay: Option<Duration>,
     /// Most records waiting, the batch under way included; `max_batch` or more.
     pub queue_capacity: usize,
+    /// Most batches under way at once, where the destination takes several; 1 or more.
+    pub in_flight: usize,
+    /// Batches encoded and compressed at once. With 1 that is done on the exporter's thread, with more on threads of their
+    /// own.
+    pub encoders: usize,
     /// Repetition of failed calls.
     pub retry: Retry,
 }
@@ -263,9 +271,9 @@ pub struct ExportSettings {
 impl ExportSettings {
     /// The defaults for a destination, for live use.
     pub fn new(endpoint: Endpoint) -> ExportSettings {
-        let max_batch = match endpoint.format() {
-            Format::Protobuf => NETWORK_BATCH,
-            Format::Json | Format::Text => FILE_BATCH,
+        let (max_batch, in_flight) = match endpoint.format() {
+            Format::Protobuf => (NETWORK_BATCH, NETWORK_IN_FLIGHT),
+            Format::Json | Format::Text => (FILE_BATCH, 1),
         };
         ExportSettings {
             endpoint,
@@ -276,6 +284,8 @@ impl ExportSettings {
             max_batch,
             schedule_delay: Some(SCHEDULE_DELAY),
             queue_capacity: QUEUE_CAPACITY,
+            in_flight,
+            encoders: 1,
             retry: Retry::default(),
         }
     }
@@ -289,6 +299,14 @@ impl ExportSettings {
         self
     }
 
+    /// How bodies are compressed: over the network as set, elsewhere not at all.
+    pub(super) fn body_compression(&self) -> Compression {
+        match self.endpoint.format() {
+            Format::Protobuf => self.compression,
+            Format::Json | Format::Text => Compression::None,
+        }
+    }
+
     /// Whether the figures can work together.
     ///
     /// # Errors
@@ -297,6 +315,11 @@ impl ExportSettings {
         let wrong = |key: &str, value: String, expected: &str| Err(SettingError::new(key, value, expected));
         if self.max_batch == 0 {
             return wrong("max_batch", self.max_batch.to_string(), "give 1 or more spans");
+        }
+        for (key, number) in [("in_flight", self.in_flight), ("encoders", self.encoders)] {
+            if number == 0 {
+                return wrong(key, "0".into(), "give 1 or more");
+            }
         }
         if self.queue_capacity < self.max_batch {
             let expected = format!("give at least max_batch, {} records", self.max_batch);

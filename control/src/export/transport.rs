@@ -10,7 +10,7 @@ use bytes::Bytes;
 /// One encoded request. The bytes are final: a retry sends the same ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The encoded `ExportTraceServiceRequest`, or text.
+    /// The encoded `ExportTraceServiceRequest`, compressed where the settings say so, or text.
     pub body: Bytes,
     /// Spans in it.
     pub spans: u64,
@@ -63,6 +63,12 @@ pub type Sending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 pub trait Transport: Send {
     /// Sends `batch` once. Dropping the future abandons the attempt, whether or not the receiver has it already.
     fn send(&mut self, batch: Batch) -> Sending<'_>;
+
+    /// Another way to the same destination, on which a batch can be under way at the same time; `None` where batches go one
+    /// after the other, as into a file.
+    fn another(&self) -> Option<Box<dyn Transport>> {
+        None
+    }
 }
 
 /// `error` with everything it was caused by, on one line.

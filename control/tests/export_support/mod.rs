@@ -55,6 +55,15 @@ fn record(number: u32) -> FlowRecord {
     }
 }
 
+/// The same with a flow for each.
+pub fn records_of_flows(first: u32, count: u32) -> Vec<FlowRecord> {
+    let apart = |record: FlowRecord| FlowRecord {
+        key: FlowKey { lo_address: 0x0b00_0000 + u128::from(record.number), ..record.key },
+        ..record
+    };
+    records(first, count).into_iter().map(apart).collect()
+}
+
 /// The names of the spans made from those records.
 pub fn names(first: u32, count: u32) -> Vec<String> {
     (first..first + count).map(|number| format!("flow {number}")).collect()
@@ -154,6 +163,10 @@ impl Transport for Scripted {
                 Err(_) => Answer::Refused("the test is over".into()),
             }
         })
+    }
+
+    fn another(&self) -> Option<Box<dyn Transport>> {
+        Some(Box::new(Scripted(self.0.clone())))
     }
 }
 
