@@ -1,6 +1,7 @@
 //! Traffic, sources and figures for measuring tapspan. No part of the probe.
 
 pub mod encode;
+pub mod export;
 pub mod figures;
 pub mod frames;
 pub mod machine;
