@@ -2,16 +2,18 @@
 
 use std::hint::black_box;
 
-use bench::frames;
+use bench::frames::Shape;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dataplane::wire::{self, Beside, LinkType, ParseOptions};
 use flowtable::{Nanos, PortId, tcp_flag};
 
 fn parse(criterion: &mut Criterion) {
     let cases = [
-        ("ipv4_tcp", frames::template(tcp_flag::ACK).to_vec()),
-        ("vlan_ipv4_tcp", frames::vlan_frame()),
-        ("ipv6_tcp", frames::ipv6_frame()),
+        ("ipv4_tcp", Shape::Tcp.template(tcp_flag::ACK)),
+        ("ipv4_udp", Shape::Udp.template(0)),
+        ("vlan_ipv4_tcp", Shape::Vlan.template(tcp_flag::ACK)),
+        ("ipv6_tcp", Shape::Ipv6.template(tcp_flag::ACK)),
+        ("vxlan_ipv4_tcp", Shape::Vxlan.template(tcp_flag::ACK)),
     ];
     let options = ParseOptions::default();
     let mut group = criterion.benchmark_group("parse");

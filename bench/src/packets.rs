@@ -27,6 +27,11 @@ impl Packets {
         Packets::of(frames::in_order(flows))
     }
 
+    /// The same for the flows from number `first` on.
+    pub fn in_order_from(first: u32, flows: u32) -> Packets {
+        Packets::of((first..first + flows).map(Stamp::of_flow).collect())
+    }
+
     fn of(stamps: Vec<Stamp>) -> Packets {
         let frame = frames::template(tcp_flag::ACK);
         Packets { stamps, next: 0, sequence: 0, frame, burst: Burst::with_capacity(MAX_BURST) }
