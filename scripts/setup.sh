@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Installs what tapspan is built with, and with --tests what its tests and its demonstration need as well.
+# Installs what tapspan is built with; with --tests what its tests and its demonstration need as well, with --peers what it
+# is compared with.
 # Looks first: where nothing is missing it touches neither apt nor pip, and needs no rights.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
     cat <<'TEXT'
-usage: scripts/setup.sh [--tests]
+usage: scripts/setup.sh [--tests] [--peers]
 
 Installs what is missing to build tapspan: DPDK, libpcap, libclang, pkg-config (Debian 12 or later, with apt).
 --tests   also what the tests and the demonstration need: tcpreplay, iproute2, receivers of spans in .venv
+--peers   also what `bench/run.sh --peers` compares with: softflowd, nfdump, argus
 
 As another user than root it asks sudo. It installs no Rust: see https://rustup.rs.
 TEXT
@@ -17,10 +19,13 @@ TEXT
 
 build_packages=(gcc libc6-dev pkg-config libdpdk-dev libpcap-dev libclang-dev)
 test_packages=(tcpreplay iproute2 ethtool procps curl)
+peer_packages=(softflowd nfdump argus-server argus-client)
 with_tests=no
+with_peers=no
 for word in "$@"; do
     case $word in
         --tests) with_tests=yes ;;
+        --peers) with_peers=yes ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -83,6 +88,7 @@ if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
         # A Python that is not Debian's brings its own.
         python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
     fi
+    [[ $with_peers == yes ]] && packages+=("${peer_packages[@]}")
     install_packages "${packages[@]}"
 else
     check_without_apt
