@@ -3,9 +3,10 @@
 use std::hint::black_box;
 
 use bench::frames::Shape;
+use bench::packets::ParseAlone;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dataplane::wire::{self, Beside, LinkType, ParseOptions};
-use flowtable::{Nanos, PortId, tcp_flag};
+use dataplane::wire::LinkType;
+use flowtable::tcp_flag;
 
 fn parse(criterion: &mut Criterion) {
     let cases = [
@@ -15,23 +16,13 @@ fn parse(criterion: &mut Criterion) {
         ("ipv6_tcp", Shape::Ipv6.template(tcp_flag::ACK)),
         ("vxlan_ipv4_tcp", Shape::Vxlan.template(tcp_flag::ACK)),
     ];
-    let options = ParseOptions::default();
+    let mut parse = ParseAlone::default();
     let mut group = criterion.benchmark_group("parse");
     group.throughput(Throughput::Elements(1));
     for (name, frame) in cases {
         let wire_len = u32::try_from(frame.len()).expect("a short frame");
         group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                wire::parse(
-                    LinkType::Ethernet,
-                    black_box(&frame),
-                    wire_len,
-                    Nanos(1),
-                    PortId(0),
-                    &options,
-                    &mut Beside::default(),
-                )
-            });
+            bencher.iter(|| parse.frame(LinkType::Ethernet, black_box(&frame), wire_len));
         });
     }
     group.finish();

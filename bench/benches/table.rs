@@ -8,7 +8,9 @@ use std::time::Duration;
 use bench::packets::{Packets, open_all};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dataplane::clock::Stopwatch;
-use flowtable::{FlowRecord, MAX_BURST, Nanos, RecordSink, Sweeper, TableConfig, Timeouts, Writer, table};
+use flowtable::{
+    Burst, FlowRecord, MAX_BURST, Nanos, RecordSink, Sweeper, TableConfig, Timeouts, Writer, table,
+};
 
 const CHURN: u32 = 4_096;
 const SECOND_NS: u64 = 1_000_000_000;
@@ -56,9 +58,9 @@ fn miss(criterion: &mut Criterion) {
         open_all(&mut writer, flows, Nanos(1));
         let mut packets = Packets::in_order_from(flows, 1 << 22);
         // Some thousand evictions until there is no room for a further one.
-        while writer.update_burst(packets.burst(Nanos(2))).in_flows > 0 {}
+        while writer.update(packets.burst(Nanos(2))).in_flows > 0 {}
         group.bench_function(name, |bencher| {
-            bencher.iter(|| writer.update_burst(packets.burst(Nanos(2))));
+            bencher.iter(|| writer.update(packets.burst(Nanos(2))));
         });
     }
     group.finish();
@@ -79,7 +81,7 @@ fn insert_and_remove(criterion: &mut Criterion) {
                 for _ in 0..rounds {
                     let watch = Stopwatch::start();
                     for _ in 0..SOME as usize / MAX_BURST {
-                        writer.update_burst(packets.burst(now));
+                        writer.update(packets.burst(now));
                     }
                     ns += if removing { 0 } else { watch.elapsed_ns() };
                     now = Nanos(now.0 + timeouts.tcp_ns);
@@ -113,9 +115,10 @@ fn worst_insert(criterion: &mut Criterion) {
             for _ in 0..rounds {
                 let mut worst = 0;
                 for _ in 0..PACKETS / u32::try_from(MAX_BURST).expect("64") {
-                    for packet in packets.burst(now) {
+                    for packet in packets.burst(now).packets() {
+                        let alone = Burst::from(packet);
                         let watch = Stopwatch::start();
-                        writer.update_burst(std::slice::from_ref(packet));
+                        writer.update(&alone);
                         worst = worst.max(watch.elapsed_ns());
                     }
                 }

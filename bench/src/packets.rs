@@ -1,9 +1,43 @@
 //! Parsed packets of many flows, for measuring the table by itself.
 
-use dataplane::wire::{self, LinkType, ParseOptions};
+use std::hint::black_box;
+
+use dataplane::wire::{self, Beside, LinkType, ParseOptions};
 use flowtable::{Burst, MAX_BURST, Nanos, PortId, Writer, tcp_flag};
 
 use crate::frames::{self, FRAME_LEN, PAYLOAD_LEN, Stamp};
+
+/// Parses frames as a worker does, and throws away what they say.
+#[derive(Debug)]
+pub struct ParseAlone {
+    options: ParseOptions,
+    burst: Burst,
+    beside: Beside,
+}
+
+impl Default for ParseAlone {
+    fn default() -> ParseAlone {
+        ParseAlone {
+            options: ParseOptions::default(),
+            burst: Burst::with_capacity(1),
+            beside: Beside::default(),
+        }
+    }
+}
+
+impl ParseAlone {
+    /// One frame, `wire_len` octets long on the wire.
+    #[inline]
+    pub fn frame(&mut self, link: LinkType, frame: &[u8], wire_len: u32) {
+        let ParseAlone { options, burst, beside } = self;
+        let (at, port) = (Nanos(1), PortId(0));
+        if !burst.push_plain(|brief| wire::brief(link, frame, wire_len, at, port, options, brief)) {
+            let parsed = wire::parse(link, frame, wire_len, at, port, options, beside);
+            let _ = black_box(&parsed);
+        }
+        black_box(&mut *burst).clear();
+    }
+}
 
 /// Bursts of packets, parsed from stamped frames as they are asked for: kept parsed, a million of them would take more
 /// memory than the table under test.
