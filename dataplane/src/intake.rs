@@ -64,7 +64,7 @@ impl Intake {
 
     /// Takes a frame received on `port` at `at`. Callers commit after [`MAX_BURST`] of them or when [`Intake::is_full`]; what
     /// there is no room for is counted as dropped for a full table.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
         self.tally.packets += 1;
         self.tally.bytes += u64::from(wire_len);

@@ -13,6 +13,8 @@ use crate::wire::LinkType;
 
 /// Headers asked for ahead of the one being parsed.
 const PREFETCH_AHEAD: usize = 4;
+/// Flows a full table ends for new ones between two polls, at most, see [`Writer::limit_evictions`].
+const EVICTIONS_PER_BURST: u32 = 4;
 /// Retirements served between two polls, so that the queues are never left alone for long.
 const RETIREMENTS_PER_POLL: usize = 32;
 /// Polls after the stop, at most: what waits in the rings by then, and not what keeps coming in.
@@ -54,6 +56,7 @@ impl<S: PacketSource> Worker<S> {
     /// Polls until `stop`; then takes in what is still waiting in the queues, and counts what is held.
     pub fn run(&mut self, clock: &impl Clock, stop: &AtomicBool) {
         let mut polls = 0u64;
+        self.writer.limit_evictions(EVICTIONS_PER_BURST);
         // Relaxed: the flag carries nothing but itself, and joining the thread orders everything else.
         while !stop.load(Ordering::Relaxed) {
             self.poll(clock);

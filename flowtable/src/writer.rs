@@ -29,8 +29,8 @@ pub const MAX_BURST: usize = 64;
 /// Packets between the stages, so that what one asked for has come when the next looks at it: longer than memory takes, and
 /// few enough for the core to have all the lines asked for under way at once.
 const STAGE_DISTANCE: usize = 10;
-/// Flows an eviction chooses the stalest from.
-const EVICTION_CANDIDATES: usize = 16;
+/// Flows an eviction chooses the stalest from. Each is a line that nobody asked for before.
+const EVICTION_CANDIDATES: usize = 8;
 
 /// The one writer of a table.
 pub struct Writer {
@@ -46,6 +46,9 @@ pub struct Writer {
     floor: Nanos,
     /// One for each packet of a round; away from here while a round is worked through.
     staged: [Staged; MAX_BURST],
+    /// Evictions a round of stages may make, and those it still may.
+    evictions: u32,
+    evictions_left: u32,
     exclusions: Arc<Exclusions>,
     free_details: FreeDetails,
     events: EventDetail,
@@ -108,6 +111,8 @@ impl Writer {
             floor: Nanos(0),
             staged: [NOTHING_STAGED; MAX_BURST],
             shared,
+            evictions: u32::MAX,
+            evictions_left: 0,
             exclusions: Arc::default(),
             events: config.events,
         })
@@ -137,6 +142,7 @@ impl Writer {
     fn update_all(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
         let mut outcome = BurstOutcome::default();
         for briefs in briefs.chunks(MAX_BURST) {
+            self.evictions_left = self.evictions;
             for step in 0..briefs.len() + 2 * STAGE_DISTANCE {
                 if let Some(brief) = briefs.get(step) {
                     self.hash(brief, step, burst);
@@ -191,6 +197,13 @@ impl Writer {
         if brief.wide {
             prefetch(&self.shared.cold[slot]);
         }
+    }
+
+    /// Lets a full table end at most `flows` for new ones with each [`MAX_BURST`] packets; others are counted as
+    /// [`BurstOutcome::table_full`]. Without a limit at first. An eviction takes as long as twenty packets of flows that are
+    /// there: a flood of new ones must not keep a worker from its ring, nor push out all that the table holds.
+    pub fn limit_evictions(&mut self, flows: u32) {
+        self.evictions = flows;
     }
 
     /// Keeps conversations from opening flows; those that have one keep it.
@@ -396,11 +409,12 @@ impl Writer {
         });
     }
 
-    /// Ends the stalest flow near `hash`. `false` when the Sweeper has no room for it.
+    /// Ends the stalest flow near `hash`. `false` when the Sweeper has no room for it, or enough were ended.
     fn evict(&mut self, hash: KeyHash) -> bool {
-        if self.shared.handover.is_full() {
+        if self.evictions_left == 0 || self.shared.handover.is_full() {
             return false;
         }
+        self.evictions_left -= 1;
         let last_seen =
             |slot: &SlotId| self.shared.busy[slot.0 as usize].hot.last_seen.load(Ordering::Relaxed);
         let Some(stalest) = self.index.group(hash).take(EVICTION_CANDIDATES).min_by_key(last_seen) else {
