@@ -31,9 +31,17 @@ impl ParseAlone {
     pub fn frame(&mut self, link: LinkType, frame: &[u8], wire_len: u32) {
         let ParseAlone { options, burst, beside } = self;
         let (at, port) = (Nanos(1), PortId(0));
-        if !burst.push_plain(|brief| wire::brief(link, frame, wire_len, at, port, options, brief)) {
-            let parsed = wire::parse(link, frame, wire_len, at, port, options, beside);
-            let _ = black_box(&parsed);
+        let plain = burst.push_plain(|brief| wire::brief(link, frame, wire_len, at, port, options, brief));
+        if !plain {
+            if let Some(packet) = wire::plain_ipv6(link, frame, wire_len, at, port, options) {
+                burst.push(packet);
+            } else if let Some((packet, tunnel)) = wire::plain_vxlan(link, frame, wire_len, at, port, options)
+            {
+                burst.push_in(tunnel, packet);
+            } else {
+                let parsed = wire::parse(link, frame, wire_len, at, port, options, beside);
+                let _ = black_box(&parsed);
+            }
         }
         black_box(&mut *burst).clear();
     }

@@ -73,11 +73,26 @@ impl Intake {
         }
         let Intake { burst, parse, .. } = self;
         if !burst.push_plain(|brief| wire::brief(link, data, wire_len, at, port, parse, brief)) {
-            self.take_any(link, data, wire_len, at, port);
+            self.take_whole(link, data, wire_len, at, port);
         }
     }
 
-    /// Takes a frame that is no plain one, or that there is no room for.
+    /// Takes a frame that has no brief, or that there is no room for.
+    #[inline(never)]
+    fn take_whole(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
+        let Intake { burst, parse, room, .. } = self;
+        if burst.len() < *room {
+            if let Some(packet) = wire::plain_ipv6(link, data, wire_len, at, port, parse) {
+                return burst.push(packet);
+            }
+            if let Some((packet, tunnel)) = wire::plain_vxlan(link, data, wire_len, at, port, parse) {
+                return burst.push_in(tunnel, packet);
+            }
+        }
+        self.take_any(link, data, wire_len, at, port);
+    }
+
+    /// Takes a frame of any kind.
     #[inline(never)]
     fn take_any(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
         match wire::parse(link, data, wire_len, at, port, &self.parse, &mut self.beside) {

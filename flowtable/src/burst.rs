@@ -39,7 +39,7 @@ impl Burst {
     }
 
     /// Adds a packet outside tunnels.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, packet: Packet) {
         self.wholes.push(packet);
         let place = u32::try_from(self.wholes.len()).unwrap_or(0);
@@ -52,6 +52,7 @@ impl Burst {
     }
 
     /// Adds a packet and the outermost tunnel it came in.
+    #[inline]
     pub fn push_in(&mut self, tunnel: Tunnel, packet: Packet) {
         self.tunnels.push(tunnel);
         let place = u32::try_from(self.tunnels.len()).unwrap_or(0);

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use crate::index::KeyHash;
 use crate::key::FlowKey;
-use crate::slot::{KeyWords, halves, is_narrow, narrow_addresses, ports_word};
+use crate::slot::{KeyWords, is_narrow, narrow_addresses, ports_word};
 
 /// Hashes keys for the index, and wide keys to the fingerprint kept in the hot line.
 #[derive(Clone)]
@@ -33,9 +33,8 @@ impl KeyHasher {
     #[inline]
     pub(crate) fn fingerprint(&self, key: &FlowKey) -> u64 {
         let mut hasher = self.fingerprint.build_hasher();
-        for word in [halves(key.lo_address), halves(key.hi_address)].into_iter().flatten() {
-            hasher.write_u64(word);
-        }
+        hasher.write_u128(key.lo_address);
+        hasher.write_u128(key.hi_address);
         hasher.write_u64(key.tunnel ^ key.family as u64);
         hasher.finish()
     }

@@ -119,6 +119,32 @@ pub fn brief(
     link == LinkType::Ethernet && fast::brief(frame, wire_len, at, port, options, brief)
 }
 
+/// The packet of a frame with plain IPv6, as [`brief`] is for IPv4.
+#[inline(always)]
+pub fn plain_ipv6(
+    link: LinkType,
+    frame: &[u8],
+    wire_len: u32,
+    at: Nanos,
+    port: PortId,
+    options: &ParseOptions,
+) -> Option<Packet> {
+    if link == LinkType::Ethernet { fast::ipv6(frame, wire_len, at, port, options) } else { None }
+}
+
+/// The inner packet of a frame with plain IPv4 in VXLAN, and its tunnel, as [`brief`] is for IPv4 outside.
+#[inline(always)]
+pub fn plain_vxlan(
+    link: LinkType,
+    frame: &[u8],
+    wire_len: u32,
+    at: Nanos,
+    port: PortId,
+    options: &ParseOptions,
+) -> Option<(Packet, Tunnel)> {
+    if link == LinkType::Ethernet { fast::vxlan(frame, wire_len, at, port, options) } else { None }
+}
+
 /// Parses one frame of any link layer, protocol and kind of damage. The flow is that of the innermost IP packet that can be
 /// read.
 ///
@@ -134,29 +160,6 @@ pub fn brief(
 /// The [`Reason`] the packet is in no flow.
 #[inline(never)]
 pub fn parse(
-    link: LinkType,
-    frame: &[u8],
-    wire_len: u32,
-    at: Nanos,
-    port: PortId,
-    options: &ParseOptions,
-    beside: &mut Beside,
-) -> Result<Parsed, Reason> {
-    if link == LinkType::Ethernet {
-        if let Some(packet) = fast::ipv6(frame, wire_len, at, port, options) {
-            return Ok(Parsed { packet, anomaly: None, beside: false });
-        }
-        if let Some((packet, tunnel)) = fast::vxlan(frame, wire_len, at, port, options) {
-            *beside = Beside { tunnel: Some(tunnel), fragment: None, quote: None };
-            return Ok(Parsed { packet, anomaly: None, beside: true });
-        }
-    }
-    parse_any(link, frame, wire_len, at, port, options, beside)
-}
-
-/// [`parse`] without its short ways.
-#[inline(never)]
-fn parse_any(
     link: LinkType,
     frame: &[u8],
     wire_len: u32,

@@ -67,7 +67,7 @@ pub(in crate::wire) fn brief(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Beside, LinkType, parse_any};
+    use crate::wire::{Beside, LinkType, parse};
     use flowtable::{Burst, Packet};
     use proptest::prelude::*;
 
@@ -128,7 +128,7 @@ mod tests {
             let count = if frame_octets { ByteCount::Frame } else { ByteCount::Ip };
             let options = ParseOptions { count, key_vlan, ..ParseOptions::default() };
             if let Some(packet) = fast(frame, missing, &options) {
-                let general = parse_any(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut Beside::default()).unwrap();
+                let general = parse(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut Beside::default()).unwrap();
                 prop_assert_eq!((general.packet, general.anomaly), (packet, None));
             }
         }

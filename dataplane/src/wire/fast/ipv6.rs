@@ -72,7 +72,7 @@ pub(in crate::wire) fn packet(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Beside, LinkType, parse_any};
+    use crate::wire::{Beside, LinkType, parse};
     use proptest::prelude::*;
 
     /// Ethernet, IPv6 from 2001:db8::1 to 2001:db8::2, and TCP with six octets, or UDP with eighteen.
@@ -125,7 +125,7 @@ mod tests {
             if let Some(packet) = packet(frame, missing, Nanos(7), PortId(3), &options) {
                 let mut beside = Beside::default();
                 let general =
-                    parse_any(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut beside);
+                    parse(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut beside);
                 let general = general.unwrap();
                 prop_assert_eq!((general.packet, general.anomaly, general.beside), (packet, None, false));
             }

@@ -114,7 +114,7 @@ fn end<const LEN: usize>(header: &[u8; LEN], which: usize) -> Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Beside, LinkType, PortList, TunnelOptions, parse_any};
+    use crate::wire::{Beside, LinkType, PortList, TunnelOptions, parse};
     use proptest::prelude::*;
 
     /// TCP with six octets, or UDP with eighteen, in VNI 0x010203.
@@ -170,7 +170,7 @@ mod tests {
             if let Some((packet, tunnel)) = packet(frame, missing, Nanos(7), PortId(3), &options) {
                 let mut beside = Beside::default();
                 let general =
-                    parse_any(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut beside);
+                    parse(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut beside);
                 let general = general.unwrap();
                 prop_assert_eq!((general.packet, general.anomaly, general.beside), (packet, None, true));
                 prop_assert_eq!(beside, Beside { tunnel: Some(tunnel), fragment: None, quote: None });
