@@ -136,6 +136,18 @@ impl Index {
         })
     }
 
+    /// The home bucket and the tag of an entry.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn place_and_tag(&self, hash: KeyHash) -> (usize, u16) {
+        (self.home(hash), hash.tag())
+    }
+
+    /// Times an entry was passed on by a full bucket.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn displaced(&self) -> usize {
+        self.buckets.iter().map(|bucket| bucket.overflow as usize).sum()
+    }
+
     fn locate(&self, hash: KeyHash, fits: impl Fn(u16, u32) -> bool) -> Option<(usize, usize, usize)> {
         let mut at = self.home(hash);
         for passed in 0..PROBE_LIMIT {
