@@ -15,6 +15,10 @@ pub type Window = [u8; ROOM];
 /// Characters of a MAC address.
 pub const MAC_LEN: usize = 17;
 const IPV6_GROUPS: usize = 8;
+/// The least number that has more than eight digits.
+const EIGHT_DIGITS: u64 = 100_000_000;
+/// Eight times the digit 0.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
 const MAPPED: [u8; 8] = *b"::ffff:\0";
 
 /// Decimal digits of every octet with a dot behind them, from the left.
@@ -63,21 +67,60 @@ pub fn hex(bytes: &[u8], out: &mut Window) -> usize {
 }
 
 /// Writes `number` in decimal. Gives the length.
+#[inline]
 pub fn decimal(number: u64, out: &mut Window) -> usize {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    let mut rest = number;
-    loop {
-        start -= 1;
-        digits[start] = b'0' + low_octet(rest % 10);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+    if number < EIGHT_DIGITS {
+        return put_leading(number, out);
     }
-    let len = digits.len() - start;
-    out[..len].copy_from_slice(&digits[start..]);
-    len
+    let (high, low) = (number / EIGHT_DIGITS, number % EIGHT_DIGITS);
+    let at = if high < EIGHT_DIGITS {
+        put_leading(high, out)
+    } else {
+        let at = put_leading(high / EIGHT_DIGITS, out);
+        put_eight(high % EIGHT_DIGITS, at, out)
+    };
+    put_eight(low, at, out)
+}
+
+/// Writes `number` in decimal, with a sign where it is negative. Gives the length.
+#[inline]
+pub fn signed(number: i64, out: &mut Window) -> usize {
+    let len = decimal(number.unsigned_abs(), out);
+    if number >= 0 {
+        return len;
+    }
+    out.copy_within(..len, 1);
+    out[0] = b'-';
+    len + 1
+}
+
+/// Writes a number below [`EIGHT_DIGITS`] without leading zeros; gives the length.
+#[inline]
+fn put_leading(number: u64, out: &mut Window) -> usize {
+    let digits = eight_digits(number);
+    // The last digit stays, also where it is 0.
+    let zeros = (digits | 1 << 56).trailing_zeros() / 8;
+    let text = (digits | ZEROS) >> (8 * zeros);
+    out[..8].copy_from_slice(&text.to_le_bytes());
+    8 - zeros as usize
+}
+
+/// Writes a number below [`EIGHT_DIGITS`] with leading zeros from `start` on; gives where it ends.
+#[inline]
+fn put_eight(number: u64, start: usize, out: &mut Window) -> usize {
+    out[start..start + 8].copy_from_slice(&(eight_digits(number) | ZEROS).to_le_bytes());
+    start + 8
+}
+
+/// The digits of a number below [`EIGHT_DIGITS`], one an octet, the first in the lowest: two fours, four pairs, eight digits.
+/// Each step divides all its parts at once by multiplying with the reciprocal, which is exact for numbers so small.
+#[inline]
+const fn eight_digits(number: u64) -> u64 {
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | ((fours - 100 * hundreds) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((pairs - 10 * tens) << 8)
 }
 
 /// Writes from `start` on; gives where the text ends.

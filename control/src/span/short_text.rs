@@ -30,16 +30,7 @@ impl ShortText {
 
     /// `number` in decimal, with a sign where it is negative.
     pub fn signed(number: i64) -> ShortText {
-        let digits = ShortText::decimal(number.unsigned_abs());
-        if number >= 0 {
-            return digits;
-        }
-        ShortText::written(|window| {
-            let digits = digits.as_bytes();
-            window[0] = b'-';
-            window[1..=digits.len()].copy_from_slice(digits);
-            1 + digits.len()
-        })
+        ShortText::written(|window| in_place::signed(number, window))
     }
 
     /// `bytes` as lowercase hexadecimal digits.
@@ -115,7 +106,8 @@ mod tests {
         }
 
         #[test]
-        fn numbers_are_written_as_the_standard_library_does(number: i64) {
+        fn numbers_are_written_as_the_standard_library_does(number: i64, shift in 0_u32..64) {
+            let number = number >> shift;
             let (signed, unsigned) = (ShortText::signed(number), ShortText::decimal(number.unsigned_abs()));
             prop_assert_eq!(signed.as_str(), number.to_string());
             prop_assert_eq!(unsigned.as_str(), number.unsigned_abs().to_string());
@@ -133,6 +125,11 @@ mod tests {
             "::1.2.3.4",
         ] {
             assert_as_std(text.parse().unwrap());
+        }
+        for number in (0..20).map(|digits| 10_u64.pow(digits)) {
+            for number in [number - 1, number, number + 1] {
+                assert_eq!(ShortText::decimal(number).as_str(), number.to_string());
+            }
         }
         assert_eq!(ShortText::signed(i64::MIN).as_str(), i64::MIN.to_string());
         assert_eq!(ShortText::decimal(u64::MAX).as_str(), u64::MAX.to_string());

@@ -134,7 +134,9 @@ proptest! {
             .iter()
             .map(|(from, to, kind)| records::grafted(kinds[*kind], parent(*from), parent(*to)))
             .collect();
-        prop_assert_eq!(&protobuf(&settings, &children), &naive::request(&settings, &children));
+        let expected = naive::request(&settings, &children);
+        prop_assert_eq!(&protobuf(&settings, &children), &expected);
+        prop_assert_eq!(&json(&settings, &children), &expected);
     }
 
     #[test]
@@ -179,7 +181,9 @@ fn spans_of_any_length_read_back_whole() {
         let mut settings = by_hand::settings();
         settings.interfaces[1].name = "x".repeat(name_len);
         let records = vec![by_hand::tcp_record(); 3];
-        assert_eq!(protobuf(&settings, &records), naive::request(&settings, &records));
+        let expected = naive::request(&settings, &records);
+        assert_eq!(protobuf(&settings, &records), expected);
+        assert_eq!(json(&settings, &records), expected);
     }
 }
 

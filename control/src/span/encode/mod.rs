@@ -4,10 +4,12 @@
 //! is Error without a message where the record has a failure, which `error.type` names, else Unset.
 
 mod buffers;
+mod cursor;
 mod json;
+mod json_row;
 mod pieces;
 mod protobuf;
-mod row;
+mod protobuf_row;
 mod text;
 mod wire;
 
@@ -50,7 +52,7 @@ pub struct SpanEncoder {
 #[derive(Debug)]
 enum Prepared {
     Protobuf(Box<ProtobufEncoder>),
-    Json(JsonEncoder),
+    Json(Box<JsonEncoder>),
     Text,
 }
 
@@ -59,7 +61,7 @@ impl SpanEncoder {
     pub fn new(settings: Arc<SpanSettings>, format: Format) -> SpanEncoder {
         let prepared = match format {
             Format::Protobuf => Prepared::Protobuf(Box::new(ProtobufEncoder::new(&settings))),
-            Format::Json => Prepared::Json(JsonEncoder::new(&settings)),
+            Format::Json => Prepared::Json(Box::new(JsonEncoder::new(&settings))),
             Format::Text => Prepared::Text,
         };
         SpanEncoder { settings, prepared, largest: Largest::default() }
@@ -87,7 +89,7 @@ impl SpanEncoder {
         let views = records.map(|record| RecordView { record, settings: &self.settings });
         match &mut self.prepared {
             Prepared::Protobuf(encoder) => encoder.encode(views),
-            Prepared::Json(encoder) => self.largest.with(|buffer| encoder.encode(views, buffer)),
+            Prepared::Json(encoder) => encoder.encode(views),
             Prepared::Text => self.largest.with(|buffer| text::encode(views, buffer)),
         }
     }

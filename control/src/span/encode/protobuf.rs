@@ -7,11 +7,11 @@ use bytes::Bytes;
 use flowtable::{Event, Events, Family, FlowRecord};
 
 use super::buffers::Buffers;
+use super::cursor::Cursor;
 use super::pieces::{self, Piece};
-use super::row::{ANY_STRING, KEY_VALUE_KEY, KEY_VALUE_VALUE};
+use super::protobuf_row::{ANY_STRING, KEY_VALUE_KEY, KEY_VALUE_VALUE, Protobuf};
 use super::wire::{
-    Cursor, field_len, fixed64_tag, len_tag, put_bytes, put_header, put_message, put_varint, varint_len,
-    varint_tag,
+    field_len, fixed64_tag, len_tag, put_bytes, put_header, put_message, put_varint, varint_len, varint_tag,
 };
 use super::{SCOPE_NAME, SCOPE_VERSION, SPAN_KIND_INTERNAL, STATUS_CODE_ERROR, span_name};
 use crate::span::attributes::RecordView;
@@ -56,8 +56,6 @@ const TIMES_LEN: usize = 8 + FIXED64_LEN;
 const ERROR_STATUS: [u8; 4] = [SPAN_STATUS, 2, STATUS_CODE, STATUS_CODE_ERROR];
 /// Octets kept free for the length of a span: right from 128 to 16,383.
 const RESERVED_LEN: usize = 2;
-/// What a buffer begins with, and grows by at least.
-const BUFFER_STEP: usize = 1 << 16;
 /// Room for the longest name with its tags, "flow_ipv6_isis over ipv4" being one of the longest.
 const NAME_ROOM: usize = 40;
 
@@ -70,7 +68,7 @@ pub(super) struct ProtobufEncoder {
     scope: Vec<u8>,
     /// By protocol, those of IPv4 before those of IPv6.
     names: Vec<Name>,
-    pieces: Vec<Piece>,
+    pieces: Vec<Piece<Protobuf>>,
     buffers: Buffers,
     /// For what nothing is prepared.
     scratch: Vec<u8>,
@@ -100,25 +98,15 @@ impl ProtobufEncoder {
     ///
     /// The outer lengths are known last, so room for the longest possible head is left in front of the spans.
     pub(super) fn encode<'a>(&mut self, views: impl Iterator<Item = RecordView<'a>>) -> Bytes {
-        let mut buffer = self.buffers.take();
         let room = 2 * MAX_HEADER_LEN + self.resource.len() + self.scope.len();
-        let mut end = room;
+        let mut draft = self.buffers.draft(room);
         for view in views {
-            end = loop {
-                let written = buffer.get_mut(end..).and_then(|out| self.put_span(&view, out));
-                match written {
-                    Some(len) => break end + len,
-                    None => grow(&mut buffer, end),
-                }
-            };
+            draft.put(|out| self.put_span(&view, out));
         }
-        if buffer.len() < room {
-            grow(&mut buffer, room);
-        }
-        let head = self.head(end - room);
+        let head = self.head(draft.len() - room);
         let start = room - head.len();
-        buffer[start..room].copy_from_slice(&head);
-        self.buffers.lend(buffer, start..end)
+        draft.written()[start..room].copy_from_slice(&head);
+        draft.finish(start)
     }
 
     /// Everything in front of the first span, given the octets of all spans.
@@ -187,12 +175,6 @@ impl Name {
         octets.resize(NAME_ROOM, 0);
         Name { octets: octets.try_into().expect("no keyword is longer than 28 characters"), len }
     }
-}
-
-/// Makes room behind the first `end` octets, which stay.
-#[cold]
-fn grow(buffer: &mut Vec<u8>, end: usize) {
-    buffer.resize(end.max(buffer.len()) * 2 + BUFFER_STEP, 0);
 }
 
 #[inline]

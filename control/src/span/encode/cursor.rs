@@ -1,0 +1,45 @@
+//! Where a span is written.
+
+/// A place in a slice that is written from front to back. What does not fit is not written and gives `None`.
+pub(super) struct Cursor<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    pub(super) fn new(out: &'a mut [u8]) -> Cursor<'a> {
+        Cursor { out, at: 0 }
+    }
+
+    /// The next `N` octets, to be written as far as [`Cursor::advance`] then says.
+    #[inline]
+    pub(super) fn window<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.out.get_mut(self.at..)?.first_chunk_mut()
+    }
+
+    #[inline]
+    pub(super) fn advance(&mut self, octets: usize) {
+        self.at += octets;
+    }
+
+    /// Writes `octets`.
+    #[inline]
+    pub(super) fn put(&mut self, octets: &[u8]) -> Option<()> {
+        self.out.get_mut(self.at..)?.get_mut(..octets.len())?.copy_from_slice(octets);
+        self.at += octets.len();
+        Some(())
+    }
+
+    /// Takes back the last `octets`.
+    #[inline]
+    pub(super) fn take_back(&mut self, octets: usize) {
+        self.at -= octets;
+    }
+
+    /// How much is written.
+    #[inline]
+    pub(super) fn written(&self) -> usize {
+        self.at
+    }
+}
