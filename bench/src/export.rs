@@ -42,6 +42,8 @@ const FRAME_LEN: usize = 9 + 16_384;
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
 /// Receivers are called so in a list of threads.
 const RECEIVER: &str = "bench-receiver";
+/// The thread that offers records, or sends octets.
+const OFFERER: &str = "bench-offerer";
 /// What the names of all of the exporter's threads begin with, of which the kernel keeps 15 characters.
 const EXPORTER: [&str; 2] = ["tapspan-export", "tapspan-encode"];
 
@@ -66,6 +68,10 @@ pub struct ExportFigures {
 /// # Errors
 /// Where the receiver or the exporter cannot start, or the books do not say that every span was delivered.
 pub fn measure(compression: Compression, encoders: usize, runs: u32, spans: usize) -> Result<ExportFigures> {
+    aside(|| exported(compression, encoders, runs, spans))
+}
+
+fn exported(compression: Compression, encoders: usize, runs: u32, spans: usize) -> Result<ExportFigures> {
     let chunks: Vec<Vec<FlowRecord>> =
         records::at_random(CHUNK * CHUNKS).chunks(CHUNK).map(<[FlowRecord]>::to_vec).collect();
     let cpus = machine::cpus();
@@ -118,6 +124,10 @@ pub fn measure(compression: Compression, encoders: usize, runs: u32, spans: usiz
 /// # Errors
 /// Where there is no connection to be had.
 pub fn loopback(bytes_per_span: f64, runs: u32, spans: u32) -> Result<Spread> {
+    aside(|| sent_plainly(bytes_per_span, runs, spans))
+}
+
+fn sent_plainly(bytes_per_span: f64, runs: u32, spans: u32) -> Result<Spread> {
     let cpus = machine::cpus();
     let (sender_cpu, reader_cpu) = (cpus[0], cpus[cpus.len() - 1]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -146,6 +156,15 @@ pub fn loopback(bytes_per_span: f64, runs: u32, spans: u32) -> Result<Spread> {
     drop(sender);
     drop(thread.join());
     Ok(Spread::of(figures))
+}
+
+/// Does `work` on a thread of its own, which keeps the processors it is pinned to for itself: the caller, and what it measures
+/// next, has all it had.
+fn aside<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let worker = std::thread::Builder::new().name(OFFERER.into()).spawn_scoped(scope, work)?;
+        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Processor time of the calling thread, ns; 0 where the kernel does not count it.
