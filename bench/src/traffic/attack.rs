@@ -16,7 +16,7 @@ const BASE: u128 = 1 << 63;
 /// The first bits of both addresses, which stay as the base has them.
 const FIXED: u128 = 1 << 95 | 1 << 63;
 
-/// Client to server of `count` flows that agree in [`rss`], [`fold`] and [`crc32c`].
+/// Client to server of `count` flows that have one RSS hash, one exclusive or and one CRC32C.
 ///
 /// # Panics
 /// Where there are fewer, which is above 2^29.
