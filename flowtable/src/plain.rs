@@ -5,6 +5,7 @@
 use crate::brief::Brief;
 use crate::connection::{Marks, Track};
 use crate::packet::tcp_flag;
+use crate::sequence;
 use crate::slot::{Hot, Meta};
 use crate::sync::Ordering;
 
@@ -30,8 +31,8 @@ pub(crate) fn datagram(hot: &Hot, brief: &Brief) {
     });
 }
 
-/// A segment in sequence, without any flag but ACK and PSH, that changes neither the connection's state nor whose turn it
-/// is, and repeats no acknowledgment. All conditions are looked at together: most packets meet them all.
+/// A segment in sequence, without any flag but ACK and PSH, that does not change the connection's state and repeats no
+/// acknowledgment. All conditions are looked at together: most packets meet them all.
 #[inline(always)]
 pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief) -> bool {
     let (segment, side) = (&brief.tcp, brief.direction as usize);
@@ -45,7 +46,6 @@ pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief) -> bo
         & meta.has_by(Meta::STEADY, brief.direction)
         & (segment.sequence == next_sequence)
         & (advance.wrapping_add(i32::from(data)) > 0)
-        & (!data | (asked == request))
         & (segment.window != 0);
     if !plain {
         return false;
@@ -62,6 +62,9 @@ pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief) -> bo
         track.windows[side].store(segment.window, Ordering::Relaxed);
         let asked_at = track.asked_at.load(Ordering::Relaxed);
         track.asked_at.store(if data & request { brief.at.0 } else { asked_at }, Ordering::Relaxed);
+        if data & (asked != request) {
+            sequence::take_turn(track, request, brief.at.0);
+        }
     });
     true
 }

@@ -68,12 +68,18 @@ fn on_data(flow: &mut Flow<'_>, packet: &Packet) {
     let asked_at = track.asked_at.load(Ordering::Relaxed);
     track.asked_at.store(if request { packet.at.0 } else { asked_at }, Ordering::Relaxed);
     if marks.has(Marks::ASKED) != request {
-        if request {
-            // A SYN/ACK that comes after a request is late, and the time of its SYN is gone.
-            track.set_marks(marks.with(Marks::ASKED).without(Marks::CALLING));
-        } else {
-            end_exchange(track, packet.at.0, marks.without(Marks::ASKED));
-        }
+        take_turn(track, request, packet.at.0);
+    }
+}
+
+/// The first data of a request, or of the response to it.
+pub(crate) fn take_turn(track: &Track, request: bool, at_ns: u64) {
+    let marks = track.marks();
+    if request {
+        // A SYN/ACK that comes after a request is late, and the time of its SYN is gone.
+        track.set_marks(marks.with(Marks::ASKED).without(Marks::CALLING));
+    } else {
+        end_exchange(track, at_ns, marks.without(Marks::ASKED));
     }
 }
 
