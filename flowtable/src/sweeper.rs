@@ -133,8 +133,10 @@ impl Sweeper {
             packets: hot.packets[0].load(Ordering::Relaxed) + hot.packets[1].load(Ordering::Relaxed),
         };
         let known = shadow.generation() == meta.generation();
-        if known && !meta.has(Meta::CLOSED) && rules.end(&glance).is_none() && !rules.active(shadow.cut_ms())
-        {
+        // Written before the mark that it is closed, and once: a value of the slot's earlier flow is older, and leads to the copy.
+        let closed_at = || Nanos(self.shared.conn[at].closed_at.load(Ordering::Relaxed));
+        let waits = !meta.has(Meta::CLOSED) || rules.now.since(closed_at()) < rules.timeouts.close_linger_ns;
+        if known && waits && rules.end(&glance).is_none() && !rules.active(shadow.cut_ms()) {
             return;
         }
         let Some((last, details)) = self.snapshot(slot, sink, report) else {
