@@ -1,12 +1,13 @@
 //! A flow under the Writer's pen: the lines of its slot, and a block of details when it comes to need one. Used inside an
 //! update of the slot's version alone.
 
+use crate::cold::Cold;
 use crate::connection::{Conn, EVENTS_IN_SLOT, Track, pack_event};
 use crate::details::{Count, Details, DetailsId, EVENTS_IN_DETAILS};
 use crate::event::{EventDetail, EventKind, NetworkError};
 use crate::key::Direction;
 use crate::mem::{MemoryError, Slab};
-use crate::slot::{Cold, Hot, Lines, Meta, SlotId};
+use crate::slot::{Hot, Lines, Meta, SlotId};
 use crate::sync::{AtomicU64, Ordering};
 use crate::table::Shared;
 use crate::time::Nanos;

@@ -4,6 +4,7 @@
 
 mod brief;
 mod burst;
+mod cold;
 mod connection;
 mod details;
 mod event;

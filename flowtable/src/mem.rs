@@ -214,7 +214,7 @@ zeroed!(
     crate::slot::Busy,
     crate::connection::Conn,
     crate::details::Details,
-    crate::slot::Cold,
+    crate::cold::Cold,
     crate::index::Bucket,
     crate::shadow::Shadow,
     crate::shadow::DetailsShadow,

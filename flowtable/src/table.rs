@@ -1,5 +1,6 @@
 //! What Writer, Sweeper and Observer share: the slots, the two mailboxes and the counters. Fixed at start.
 
+use crate::cold::Cold;
 use crate::connection::Conn;
 use crate::details::{Details, DetailsCopy, DetailsId};
 use crate::event::EventDetail;
@@ -7,7 +8,7 @@ use crate::index::{INDEX_BYTES_PER_SLOT, Index};
 use crate::mem::{MemoryError, Slab};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
-use crate::slot::{Busy, Cold, Lines, SlotId, Snapshot};
+use crate::slot::{Busy, Lines, SlotId, Snapshot};
 use crate::sweeper::Sweeper;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Mailbox, Ordering};
 use crate::writer::Writer;

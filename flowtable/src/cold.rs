@@ -1,0 +1,213 @@
+//! What a slot keeps of the flow's first packet, and the parts of its key that the hot line has no room for: one line.
+//!
+//! Written by the Writer alone, inside the slot's version.
+
+use crate::details::DetailsId;
+use crate::event::NetworkError;
+use crate::key::{Direction, Family, FlowKey, protocol};
+use crate::packet::{FirstPacket, Packet, PortId};
+use crate::slot::{ONE_WAY_PORT_BIT, halves, joined, protocol_of};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::time::Nanos;
+
+/// Written when the flow opens; after that, only the word of details and error, and that the tunnel is told.
+#[derive(Default)]
+#[repr(C, align(64))]
+pub(crate) struct Cold {
+    addresses: [AtomicU64; 4],
+    /// Id of the tunnel in the key; its kind is among the facts.
+    tunnel_id: AtomicU32,
+    /// The flow's block of details in the lower 28 bits, what its conversation failed at in the upper four.
+    details_and_error: AtomicU32,
+    first_seen: AtomicU64,
+    /// Source MAC in the upper 48 bits, port in the lower 16.
+    mac_and_port: AtomicU64,
+    facts: AtomicU64,
+}
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Cold>() == 64);
+
+/// The flow's details tell its tunnel, and no packet in it has more to tell of that; among the facts.
+const TUNNEL_TOLD: u64 = 1 << 55;
+/// Where the tunnel's kind begins in the facts; it has the uppermost eight bits.
+const TUNNEL_KIND_SHIFT: u32 = 56;
+const ERROR_SHIFT: u32 = 28;
+const DETAILS_MASK: u32 = (1 << ERROR_SHIFT) - 1;
+
+impl Cold {
+    pub(crate) fn open(&self, packet: &Packet) {
+        let [a, b] = halves(packet.key.lo_address);
+        let [c, d] = halves(packet.key.hi_address);
+        for (word, value) in self.addresses.iter().zip([a, b, c, d]) {
+            word.store(value, Ordering::Relaxed);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half is the id")]
+        self.tunnel_id.store(packet.key.tunnel as u32, Ordering::Relaxed);
+        self.details_and_error.store(0, Ordering::Relaxed);
+        self.first_seen.store(packet.at.0, Ordering::Relaxed);
+        let first = &packet.first;
+        let mac = first.source_mac.map_or(0, |m| {
+            let [a, b, c, d, e, f] = m;
+            u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+        });
+        self.mac_and_port.store(mac << 16 | u64::from(first.port.0), Ordering::Relaxed);
+        let (kind, code) = first.icmp.unwrap_or_default();
+        let facts = u64::from(first.ttl)
+            | u64::from(first.traffic_class) << 8
+            | u64::from(kind) << 16
+            | u64::from(code) << 24
+            | u64::from(first.flow_label & 0x000f_ffff) << 32
+            | u64::from(first.source_mac.is_some()) << 52
+            | u64::from(first.icmp.is_some()) << 53
+            | u64::from(packet.key.family == Family::V6) << 54
+            | (packet.key.tunnel >> 32) << TUNNEL_KIND_SHIFT;
+        self.facts.store(facts, Ordering::Relaxed);
+    }
+
+    /// Whether the parts of a wide key kept here are `key`'s.
+    #[inline]
+    pub(crate) fn holds(&self, key: &FlowKey) -> bool {
+        let word = |i: usize| self.addresses[i].load(Ordering::Relaxed);
+        joined(word(0), word(1)) == key.lo_address
+            && joined(word(2), word(3)) == key.hi_address
+            && self.tunnel() == key.tunnel
+            && (self.facts.load(Ordering::Relaxed) >> 54 & 1 == 1) == (key.family == Family::V6)
+    }
+
+    fn tunnel(&self) -> u64 {
+        let kind = self.facts.load(Ordering::Relaxed) >> TUNNEL_KIND_SHIFT;
+        kind << 32 | u64::from(self.tunnel_id.load(Ordering::Relaxed))
+    }
+
+    /// Whether there is nothing to note of the tunnel of a packet.
+    #[inline]
+    pub(crate) fn tunnel_is_told(&self) -> bool {
+        self.facts.load(Ordering::Relaxed) & TUNNEL_TOLD != 0
+    }
+
+    pub(crate) fn set_tunnel_told(&self) {
+        self.facts.store(self.facts.load(Ordering::Relaxed) | TUNNEL_TOLD, Ordering::Relaxed);
+    }
+
+    pub(crate) fn details(&self) -> DetailsId {
+        DetailsId(self.details_and_error.load(Ordering::Relaxed) & DETAILS_MASK)
+    }
+
+    pub(crate) fn set_details(&self, id: DetailsId) {
+        let error = self.details_and_error.load(Ordering::Relaxed) & !DETAILS_MASK;
+        self.details_and_error.store(error | id.0, Ordering::Relaxed);
+    }
+
+    /// What the conversation failed at.
+    pub(crate) fn error(&self) -> Option<NetworkError> {
+        let code = self.details_and_error.load(Ordering::Relaxed) >> ERROR_SHIFT;
+        code.checked_sub(1).and_then(|place| NetworkError::ALL.get(place as usize)).copied()
+    }
+
+    pub(crate) fn set_error(&self, error: NetworkError) {
+        let details = self.details_and_error.load(Ordering::Relaxed) & DETAILS_MASK;
+        self.details_and_error.store((error as u32) << ERROR_SHIFT | details, Ordering::Relaxed);
+    }
+
+    pub(crate) fn first_seen(&self) -> Nanos {
+        Nanos(self.first_seen.load(Ordering::Relaxed))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "unpacking fields narrower than the word")]
+    pub(crate) fn first_packet(&self) -> FirstPacket {
+        let facts = self.facts.load(Ordering::Relaxed);
+        let mac_and_port = self.mac_and_port.load(Ordering::Relaxed);
+        let [_, _, a, b, c, d, e, f] = (mac_and_port >> 16).to_be_bytes();
+        FirstPacket {
+            source_mac: (facts >> 52 & 1 == 1).then_some([a, b, c, d, e, f]),
+            port: PortId(mac_and_port as u16),
+            ttl: facts as u8,
+            traffic_class: (facts >> 8) as u8,
+            flow_label: (facts >> 32) as u32 & 0x000f_ffff,
+            icmp: (facts >> 53 & 1 == 1).then_some(((facts >> 16) as u8, (facts >> 24) as u8)),
+        }
+    }
+
+    /// The key of the flow, from this line and the hot line's second key word.
+    #[expect(clippy::cast_possible_truncation, reason = "unpacking fields narrower than the word")]
+    pub(crate) fn key(&self, ports_word: u64) -> FlowKey {
+        let word = |i: usize| self.addresses[i].load(Ordering::Relaxed);
+        let family = if self.facts.load(Ordering::Relaxed) >> 54 & 1 == 1 { Family::V6 } else { Family::V4 };
+        let protocol = protocol_of(ports_word);
+        let mut key = FlowKey {
+            lo_address: joined(word(0), word(1)),
+            hi_address: joined(word(2), word(3)),
+            lo_port: (ports_word >> 48) as u16,
+            hi_port: (ports_word >> 32) as u16,
+            protocol,
+            family,
+            one_way: None,
+            vlans: ports_word as u32 & 0x00ff_ffff,
+            tunnel: self.tunnel(),
+        };
+        if matches!(protocol, protocol::ICMP | protocol::ICMPV6) {
+            let bit = ONE_WAY_PORT_BIT as u16;
+            if key.lo_port & bit != 0 {
+                key.one_way = Some(Direction::LoToHi);
+            } else if key.hi_port & bit != 0 {
+                key.one_way = Some(Direction::HiToLo);
+            }
+            key.lo_port &= !bit;
+            key.hi_port &= !bit;
+        }
+        key
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::packet::{Role, TcpSegment};
+    use crate::slot::ports_word;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn packets()(
+            lo in any::<u128>(), hi in any::<u128>(), ports in any::<(u16, u16)>(), protocol in any::<u8>(),
+            v6 in any::<bool>(), vlans in 0u32..1 << 24, tunnel in 0u64..1 << 40, mac in any::<Option<[u8; 6]>>(),
+            ttl in any::<u8>(), class in any::<u8>(), label in 0u32..1 << 20, icmp in any::<Option<(u8, u8)>>(),
+            one_way in any::<Option<bool>>(), port in any::<u16>(), at in any::<u64>(),
+        ) -> Packet {
+            let is_icmp = matches!(protocol, protocol::ICMP | protocol::ICMPV6);
+            let narrow = |p: u16| if is_icmp { p & 0xff } else { p };
+            Packet {
+                key: FlowKey {
+                    lo_address: if v6 { lo } else { lo & 0xffff_ffff },
+                    hi_address: if v6 { hi } else { hi & 0xffff_ffff },
+                    lo_port: narrow(ports.0), hi_port: narrow(ports.1), protocol,
+                    family: if v6 { Family::V6 } else { Family::V4 },
+                    one_way: one_way.filter(|_| is_icmp)
+                        .map(|lo| if lo { Direction::LoToHi } else { Direction::HiToLo }),
+                    vlans, tunnel,
+                },
+                direction: Direction::LoToHi, at: Nanos(at), bytes: 0, role: Role::Unknown,
+                tcp: TcpSegment::default(),
+                first: FirstPacket {
+                    source_mac: mac, port: PortId(port), ttl, traffic_class: class, flow_label: label, icmp,
+                },
+                tunnel: 0,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn key_and_first_packet_survive_the_slot(packet in packets()) {
+            let cold = Cold::default();
+            cold.open(&packet);
+            prop_assert_eq!(cold.key(ports_word(&packet.key)), packet.key);
+            prop_assert_eq!(cold.first_packet(), packet.first);
+            prop_assert_eq!(cold.first_seen(), packet.at);
+            prop_assert!(cold.holds(&packet.key));
+            cold.set_details(DetailsId(77));
+            cold.set_error(NetworkError::FragmentationNeeded);
+            cold.set_details(DetailsId(78));
+            prop_assert_eq!((cold.details(), cold.error()), (DetailsId(78), Some(NetworkError::FragmentationNeeded)));
+        }
+    }
+}
