@@ -4,9 +4,10 @@
 
 use crate::details::DetailsId;
 use crate::event::NetworkError;
+use crate::hash::KeyHasher;
 use crate::key::{Direction, Family, FlowKey, protocol};
 use crate::packet::{FirstPacket, Packet, PortId};
-use crate::slot::{ONE_WAY_PORT_BIT, halves, joined, protocol_of};
+use crate::slot::{KeyWords, ONE_WAY_PORT_BIT, halves, is_narrow, joined, protocol_of};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::time::Nanos;
 
@@ -14,7 +15,9 @@ use crate::time::Nanos;
 #[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct Cold {
-    addresses: [AtomicU64; 4],
+    /// Of a wide key: the upper half of the lower address, and both halves of the higher one. What is missing is in the hot
+    /// line under [`KeyHasher::mask`].
+    addresses: [AtomicU64; 3],
     /// Id of the tunnel in the key; its kind is among the facts.
     tunnel_id: AtomicU32,
     /// The flow's block of details in the lower 28 bits, what its conversation failed at in the upper four.
@@ -23,6 +26,8 @@ pub(crate) struct Cold {
     /// Source MAC in the upper 48 bits, port in the lower 16.
     mac_and_port: AtomicU64,
     facts: AtomicU64,
+    /// Initial sequence number by canonical direction, where `Meta::SYN` says it is known.
+    pub(crate) initial_sequence: [AtomicU32; 2],
 }
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Cold>() == 64);
@@ -36,10 +41,12 @@ const DETAILS_MASK: u32 = (1 << ERROR_SHIFT) - 1;
 
 impl Cold {
     pub(crate) fn open(&self, packet: &Packet) {
-        let [a, b] = halves(packet.key.lo_address);
-        let [c, d] = halves(packet.key.hi_address);
-        for (word, value) in self.addresses.iter().zip([a, b, c, d]) {
-            word.store(value, Ordering::Relaxed);
+        if !is_narrow(&packet.key) {
+            let [lo_high, _] = halves(packet.key.lo_address);
+            let [high, low] = halves(packet.key.hi_address);
+            for (word, value) in self.addresses.iter().zip([lo_high, high, low]) {
+                word.store(value, Ordering::Relaxed);
+            }
         }
         #[expect(clippy::cast_possible_truncation, reason = "the lower half is the id")]
         self.tunnel_id.store(packet.key.tunnel as u32, Ordering::Relaxed);
@@ -64,14 +71,27 @@ impl Cold {
         self.facts.store(facts, Ordering::Relaxed);
     }
 
-    /// Whether the parts of a wide key kept here are `key`'s.
+    /// Whether the parts of a wide key kept here are `key`'s. Of two keys that share these parts and the first word of the hot
+    /// line, the one is the other.
     #[inline]
     pub(crate) fn holds(&self, key: &FlowKey) -> bool {
-        let word = |i: usize| self.addresses[i].load(Ordering::Relaxed);
-        joined(word(0), word(1)) == key.lo_address
-            && joined(word(2), word(3)) == key.hi_address
+        let (lo_high, hi_address) = self.kept_addresses();
+        lo_high == halves(key.lo_address)[0]
+            && hi_address == key.hi_address
             && self.tunnel() == key.tunnel
-            && (self.facts.load(Ordering::Relaxed) >> 54 & 1 == 1) == (key.family == Family::V6)
+            && self.family() == key.family
+    }
+
+    /// The upper half of the lower address, and the higher address.
+    #[inline]
+    fn kept_addresses(&self) -> (u64, u128) {
+        let [lo_high, high, low] = self.addresses.each_ref().map(|word| word.load(Ordering::Relaxed));
+        (lo_high, joined(high, low))
+    }
+
+    #[inline]
+    fn family(&self) -> Family {
+        if self.facts.load(Ordering::Relaxed) >> 54 & 1 == 1 { Family::V6 } else { Family::V4 }
     }
 
     fn tunnel(&self) -> u64 {
@@ -128,15 +148,22 @@ impl Cold {
         }
     }
 
-    /// The key of the flow, from this line and the hot line's second key word.
+    /// The key of the flow, from this line and what the hot line has of it.
     #[expect(clippy::cast_possible_truncation, reason = "unpacking fields narrower than the word")]
-    pub(crate) fn key(&self, ports_word: u64) -> FlowKey {
-        let word = |i: usize| self.addresses[i].load(Ordering::Relaxed);
-        let family = if self.facts.load(Ordering::Relaxed) >> 54 & 1 == 1 { Family::V6 } else { Family::V4 };
+    pub(crate) fn key(&self, hot: &KeyWords, hasher: &KeyHasher) -> FlowKey {
+        let [first, ports_word] = hot.hot;
         let protocol = protocol_of(ports_word);
+        let family = self.family();
+        let (lo_address, hi_address) = if hot.wide {
+            let (lo_high, hi_address) = self.kept_addresses();
+            let lo_low = first ^ hasher.mask(lo_high, hi_address, self.tunnel(), family);
+            (joined(lo_high, lo_low), hi_address)
+        } else {
+            (u128::from(first >> 32), u128::from(first as u32))
+        };
         let mut key = FlowKey {
-            lo_address: joined(word(0), word(1)),
-            hi_address: joined(word(2), word(3)),
+            lo_address,
+            hi_address,
             lo_port: (ports_word >> 48) as u16,
             hi_port: (ports_word >> 32) as u16,
             protocol,
@@ -163,7 +190,6 @@ impl Cold {
 mod tests {
     use super::*;
     use crate::packet::{Role, TcpSegment};
-    use crate::slot::ports_word;
     use proptest::prelude::*;
 
     prop_compose! {
@@ -197,13 +223,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn key_and_first_packet_survive_the_slot(packet in packets()) {
-            let cold = Cold::default();
+        fn key_and_first_packet_survive_the_slot(packet in packets(), seed: u64) {
+            let (cold, hasher) = (Cold::default(), KeyHasher::new(seed));
             cold.open(&packet);
-            prop_assert_eq!(cold.key(ports_word(&packet.key)), packet.key);
+            prop_assert_eq!(cold.key(&hasher.words(&packet.key), &hasher), packet.key);
             prop_assert_eq!(cold.first_packet(), packet.first);
             prop_assert_eq!(cold.first_seen(), packet.at);
-            prop_assert!(cold.holds(&packet.key));
+            prop_assert!(is_narrow(&packet.key) || cold.holds(&packet.key));
             cold.set_details(DetailsId(77));
             cold.set_error(NetworkError::FragmentationNeeded);
             cold.set_details(DetailsId(78));

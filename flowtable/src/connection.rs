@@ -44,8 +44,6 @@ pub(crate) struct Track {
 pub(crate) struct Conn {
     /// As [`Track::common_flag_at`], for [`RARE_FLAGS`] in their order.
     pub(crate) rare_flag_at: [AtomicU32; 6],
-    /// Initial sequence number, where `Meta::SYN` says it is known.
-    pub(crate) initial_sequence: [AtomicU32; 2],
     /// Sequence number after the FIN, where `Meta::FIN` says it was seen.
     pub(crate) fin_end: [AtomicU32; 2],
     /// When the connection was seen closed, where `Meta::CLOSED` is set.

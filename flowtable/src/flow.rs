@@ -71,7 +71,7 @@ impl<'a> Flow<'a> {
         free: &'a mut FreeDetails,
         events: EventDetail,
     ) -> Flow<'a> {
-        let Lines { hot, track, conn, cold } = shared.lines(slot);
+        let Lines { hot, track, conn, cold, .. } = shared.lines(slot);
         let missing = &shared.tallies.details_missing;
         Flow { hot, track, conn, cold, blocks: &shared.details, free, missing, events }
     }

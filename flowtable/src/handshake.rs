@@ -63,7 +63,7 @@ fn answered(flow: &mut Flow<'_>, packet: &Packet) {
 #[cold]
 pub(crate) fn on_ack(flow: &mut Flow<'_>, packet: &Packet) {
     let initiator = flow.meta().initiator_direction();
-    let begun = flow.conn.initial_sequence[initiator.flipped() as usize].load(Ordering::Relaxed);
+    let begun = flow.cold.initial_sequence[initiator.flipped() as usize].load(Ordering::Relaxed);
     let answers = packet.tcp.flags & tcp_flag::ACK != 0
         && packet.direction == initiator
         && reaches(packet.tcp.acknowledgment, begun.wrapping_add(1));

@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, Hasher};
 
 use crate::index::KeyHash;
-use crate::key::FlowKey;
-use crate::slot::{KeyWords, is_narrow, narrow_addresses, ports_word};
+use crate::key::{Family, FlowKey};
+use crate::slot::{KeyWords, halves, is_narrow, narrow_addresses, ports_word};
 
 /// Hashes keys for the index, and wide keys to the fingerprint kept in the hot line.
 #[derive(Clone)]
@@ -29,13 +29,22 @@ impl KeyHasher {
         }
     }
 
-    /// The first word of a wide key in the hot line, which stands for all that does not fit there.
+    /// The first word of a wide key in the hot line, which stands for all that does not fit there: the lower half of the lower
+    /// address under [`KeyHasher::mask`], so that the slot need not keep that half a second time.
     #[inline]
     pub(crate) fn fingerprint(&self, key: &FlowKey) -> u64 {
+        let [high, low] = halves(key.lo_address);
+        low ^ self.mask(high, key.hi_address, key.tunnel, key.family)
+    }
+
+    /// A hash of all that a wide key has beside its ports and the lower half of its lower address, `lo_high` being the upper
+    /// one.
+    #[inline]
+    pub(crate) fn mask(&self, lo_high: u64, hi_address: u128, tunnel: u64, family: Family) -> u64 {
         let mut hasher = self.fingerprint.build_hasher();
-        hasher.write_u128(key.lo_address);
-        hasher.write_u128(key.hi_address);
-        hasher.write_u64(key.tunnel ^ key.family as u64);
+        hasher.write_u64(lo_high);
+        hasher.write_u128(hi_address);
+        hasher.write_u64(tunnel ^ family as u64);
         hasher.finish()
     }
 
@@ -59,8 +68,9 @@ impl KeyHasher {
 mod tests {
     use super::*;
     use crate::index::Index;
-    use crate::key::{Direction, Endpoint, Family, protocol};
+    use crate::key::{Direction, Endpoint, protocol};
     use crate::slot::SlotId;
+    use proptest::prelude::*;
     use std::collections::HashSet;
 
     /// Flows of the attack, in a table with a fifth more room.
@@ -102,6 +112,31 @@ mod tests {
             seen.insert(index.place_and_tag(hash));
         }
         (index.displaced(), FLOWS as usize - seen.len())
+    }
+
+    proptest! {
+        /// No part of a wide key is left out, and no two keys that differ in the lower half of an address alone ever meet.
+        #[test]
+        fn each_bit_of_a_wide_key_decides_its_first_word(
+            seed: u64, lo: u128, hi: u128, tunnel in 1u64..1 << 40, bit in 0u32..296, other: u64,
+        ) {
+            let hasher = KeyHasher::new(seed);
+            let end = |address| Endpoint { address, port: 1 };
+            let (key, _) = FlowKey::canonical(Family::V6, protocol::UDP, end(lo), end(hi));
+            let key = FlowKey { tunnel, ..key };
+            let mut changed = key;
+            match bit {
+                0..128 => changed.lo_address ^= 1 << bit,
+                128..256 => changed.hi_address ^= 1 << (bit - 128),
+                _ => changed.tunnel ^= 1 << (bit - 256),
+            }
+            let first = hasher.fingerprint(&key);
+            prop_assert_ne!(first, hasher.fingerprint(&changed));
+            prop_assert_ne!(first, hasher.fingerprint(&FlowKey { family: Family::V4, ..key }));
+            let moved = FlowKey { lo_address: key.lo_address ^ u128::from(other), ..key };
+            prop_assert_eq!(hasher.fingerprint(&moved), first ^ other);
+            prop_assert_ne!(first, KeyHasher::new(!seed).fingerprint(&key));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::cold::Cold;
 use crate::connection::{Conn, EVENTS_IN_SLOT, Marks, Track, flags_at};
 use crate::details::DetailsId;
 use crate::event::NetworkError;
+use crate::hash::KeyHasher;
 use crate::key::{Direction, Family, FlowKey, protocol};
 use crate::packet::FirstPacket;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -34,6 +35,14 @@ pub(crate) struct Hot {
 }
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Hot>() == 64);
+
+impl Hot {
+    /// What this line has of the flow's key.
+    pub(crate) fn key_words(&self) -> KeyWords {
+        let wide = Meta(self.meta.load(Ordering::Relaxed)).has(Meta::WIDE);
+        KeyWords { hot: self.key.each_ref().map(|word| word.load(Ordering::Relaxed)), wide }
+    }
+}
 
 /// The two lines most packets write, beside each other: one page to find, and a pair of lines that some cores fetch together.
 #[derive(Default)]
@@ -139,8 +148,8 @@ impl Meta {
 
 /// A key as the slot holds it.
 ///
-/// Narrow (IPv4 outside tunnels): everything is in `hot`. Wide: `hot[0]` is a fingerprint, addresses and tunnel are in
-/// the cold line.
+/// Narrow (IPv4 outside tunnels): everything is in `hot`. Wide: `hot[0]` is a fingerprint, and what it takes to turn that back
+/// into half an address is in the cold line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyWords {
     pub(crate) hot: [u64; 2],
@@ -198,6 +207,8 @@ pub(crate) struct Lines<'a> {
     pub(crate) track: &'a Track,
     pub(crate) conn: &'a Conn,
     pub(crate) cold: &'a Cold,
+    /// Turns the hot line's part of a wide key back into an address.
+    pub(crate) hasher: &'a KeyHasher,
 }
 
 /// A consistent copy of a slot: every word belongs to the same moment.
@@ -257,13 +268,14 @@ impl Connection {
 impl Snapshot {
     /// The words as they are; of one moment only inside [`Version::read`], which also tells the version.
     fn read(lines: Lines<'_>) -> Snapshot {
-        let Lines { hot, track, conn, cold } = lines;
+        let Lines { hot, track, conn, cold, hasher } = lines;
         let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
-        let ports = word(&hot.key[1]);
+        let key = hot.key_words();
+        let protocol = protocol_of(key.hot[1]);
         Snapshot {
             version: 0,
             meta: Meta(hot.meta.load(Ordering::Relaxed)),
-            key: cold.key(ports),
+            key: cold.key(&key, hasher),
             first: cold.first_packet(),
             first_seen: cold.first_seen(),
             last_seen: Nanos(word(&hot.last_seen)),
@@ -271,7 +283,7 @@ impl Snapshot {
             bytes: [word(&hot.bytes[0]), word(&hot.bytes[1])],
             details: cold.details(),
             error: cold.error(),
-            connection: Connection::read(track, conn, protocol_of(ports)),
+            connection: Connection::read(track, conn, protocol),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::cold::Cold;
 use crate::connection::Conn;
 use crate::details::{Details, DetailsCopy, DetailsId};
 use crate::event::EventDetail;
+use crate::hash::KeyHasher;
 use crate::index::{INDEX_BYTES_PER_SLOT, Index};
 use crate::mem::{MemoryError, Slab};
 use crate::record::EndReason;
@@ -103,6 +104,7 @@ pub(crate) struct Shared {
     pub(crate) conn: Slab<Conn>,
     pub(crate) cold: Slab<Cold>,
     pub(crate) details: Slab<Details>,
+    pub(crate) hasher: KeyHasher,
     /// Live flows of each region; a hint for the Sweeper.
     pub(crate) regions: Box<[AtomicU32]>,
     pub(crate) retire: Mailbox<Retire>,
@@ -117,7 +119,7 @@ impl Shared {
     pub(crate) fn lines(&self, slot: SlotId) -> Lines<'_> {
         let at = slot.0 as usize;
         let Busy { hot, track } = &self.busy[at];
-        Lines { hot, track, conn: &self.conn[at], cold: &self.cold[at] }
+        Lines { hot, track, conn: &self.conn[at], cold: &self.cold[at], hasher: &self.hasher }
     }
 
     /// The block `id` as it is; of one moment only inside the version of its slot, or once its flow was handed over.
@@ -177,6 +179,7 @@ pub fn table(config: &TableConfig) -> Result<(Writer, Sweeper), MemoryError> {
         conn: Slab::zeroed(capacity)?,
         details: Slab::zeroed(details)?,
         cold: Slab::zeroed(capacity)?,
+        hasher: KeyHasher::new(config.seed),
         regions: (0..capacity.div_ceil(REGION_SLOTS)).map(|_| AtomicU32::new(0)).collect(),
         retire: Mailbox::bounded(retire_capacity(capacity)),
         handover: Mailbox::bounded(HANDOVER_CAPACITY),

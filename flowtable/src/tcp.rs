@@ -184,7 +184,7 @@ fn synchronize(flow: &mut Flow<'_>, meta: &mut Meta, packet: &Packet) {
     let (segment, direction) = (&packet.tcp, packet.direction);
     let answer = segment.flags & tcp_flag::ACK != 0;
     meta.set_by(Meta::SYN, direction);
-    flow.conn.initial_sequence[direction as usize].store(segment.sequence, Ordering::Relaxed);
+    flow.cold.initial_sequence[direction as usize].store(segment.sequence, Ordering::Relaxed);
     flow.event(if answer { EventKind::TcpSynAck } else { EventKind::TcpSyn }, packet.at);
     if direction == meta.initiator_direction() {
         return;

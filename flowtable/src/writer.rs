@@ -103,7 +103,7 @@ impl Writer {
         }
         Ok(Writer {
             free_details: FreeDetails::new(shared.details.len())?,
-            hasher: KeyHasher::new(config.seed),
+            hasher: shared.hasher.clone(),
             index,
             free,
             free_len: capacity,
@@ -353,7 +353,7 @@ impl Writer {
     ) {
         // Only the flow's start is moved: what is measured between packets goes by their own times.
         let began = packet.at.max(self.floor);
-        let Lines { hot, track, conn, cold } = self.shared.lines(slot);
+        let Lines { hot, track, conn, cold, .. } = self.shared.lines(slot);
         let generation = Meta(hot.meta.load(Ordering::Relaxed)).generation().wrapping_add(1);
         let mut meta = Meta::live(generation);
         orientation::at_open(&mut meta, packet, &self.service_ports);
@@ -448,9 +448,7 @@ impl Writer {
         let at = slot.0 as usize;
         let hot = &self.shared.busy[at].hot;
         self.free_details.give_back(self.shared.cold[at].details());
-        let wide = Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::WIDE);
-        let words = KeyWords { hot: [0, 1].map(|i| hot.key[i].load(Ordering::Relaxed)), wide };
-        let removed = self.index.remove(self.hasher.hash(words.hot), slot);
+        let removed = self.index.remove(self.hasher.hash(hot.key_words().hot), slot);
         debug_assert!(removed, "every live slot is in the index");
         hot.version.update(|| {
             let meta = hot.meta.load(Ordering::Relaxed);
@@ -497,6 +495,6 @@ fn begins_anew(shared: &Shared, slot: SlotId, packet: &Packet) -> bool {
     let at = slot.0 as usize;
     let meta = Meta(shared.busy[at].hot.meta.load(Ordering::Relaxed));
     let known = meta.has_by(Meta::SYN, packet.direction);
-    let initial = shared.conn[at].initial_sequence[packet.direction as usize].load(Ordering::Relaxed);
+    let initial = shared.cold[at].initial_sequence[packet.direction as usize].load(Ordering::Relaxed);
     meta.has(Meta::CLOSED) && !(known && initial == packet.tcp.sequence)
 }
