@@ -20,7 +20,7 @@ pub(crate) struct Cold {
     addresses: [AtomicU64; 3],
     /// Id of the tunnel in the key; its kind is among the facts.
     tunnel_id: AtomicU32,
-    /// The flow's block of details in the lower 28 bits, what its conversation failed at in the upper four.
+    /// The first of the flow's blocks of details in the lower 28 bits, what its conversation failed at in the upper four.
     details_and_error: AtomicU32,
     first_seen: AtomicU64,
     /// Source MAC in the upper 48 bits, port in the lower 16.
@@ -36,8 +36,6 @@ const _: () = assert!(size_of::<Cold>() == 64);
 const TUNNEL_TOLD: u64 = 1 << 55;
 /// Where the tunnel's kind begins in the facts; it has the uppermost eight bits.
 const TUNNEL_KIND_SHIFT: u32 = 56;
-const ERROR_SHIFT: u32 = 28;
-const DETAILS_MASK: u32 = (1 << ERROR_SHIFT) - 1;
 
 impl Cold {
     pub(crate) fn open(&self, packet: &Packet) {
@@ -110,23 +108,23 @@ impl Cold {
     }
 
     pub(crate) fn details(&self) -> DetailsId {
-        DetailsId(self.details_and_error.load(Ordering::Relaxed) & DETAILS_MASK)
+        DetailsId(self.details_and_error.load(Ordering::Relaxed) & DetailsId::MASK)
     }
 
     pub(crate) fn set_details(&self, id: DetailsId) {
-        let error = self.details_and_error.load(Ordering::Relaxed) & !DETAILS_MASK;
+        let error = self.details_and_error.load(Ordering::Relaxed) & !DetailsId::MASK;
         self.details_and_error.store(error | id.0, Ordering::Relaxed);
     }
 
     /// What the conversation failed at.
     pub(crate) fn error(&self) -> Option<NetworkError> {
-        let code = self.details_and_error.load(Ordering::Relaxed) >> ERROR_SHIFT;
+        let code = self.details_and_error.load(Ordering::Relaxed) >> DetailsId::BITS;
         code.checked_sub(1).and_then(|place| NetworkError::ALL.get(place as usize)).copied()
     }
 
     pub(crate) fn set_error(&self, error: NetworkError) {
-        let details = self.details_and_error.load(Ordering::Relaxed) & DETAILS_MASK;
-        self.details_and_error.store((error as u32) << ERROR_SHIFT | details, Ordering::Relaxed);
+        let details = self.details_and_error.load(Ordering::Relaxed) & DetailsId::MASK;
+        self.details_and_error.store((error as u32) << DetailsId::BITS | details, Ordering::Relaxed);
     }
 
     pub(crate) fn first_seen(&self) -> Nanos {

@@ -1,15 +1,15 @@
-//! What only some flows have: a tunnel, lost segments, a handshake that was repeated, many events. Blocks of a pool, taken by
-//! the Writer when a flow needs one and given back when the flow has ended.
+//! What only some flows have: a tunnel, lost segments, a handshake that was repeated, many events. A pool of blocks, one line
+//! each; the Writer takes one for each kind of thing a flow comes to tell, and all are given back when the flow has ended.
 //!
-//! A block is part of its slot: written inside the slot's version, and read with it. Fields in pairs are by canonical direction.
+//! A flow's blocks are a chain that begins in its cold line. They are part of its slot: written inside the slot's version, and
+//! read with it. The first fifteen words of a block are laid out by its kind.
 
 use crate::connection::EVENTS_IN_SLOT;
-use crate::key::{Direction, Endpoint, Family};
-use crate::slot::{halves, joined};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::tunnel::{Tunnel, TunnelKind};
+use crate::key::Direction;
+use crate::sync::{AtomicU32, Ordering};
+use crate::tunnel::Tunnel;
 
-/// Events a block keeps: as many as a record has at most.
+/// Events the blocks of a flow keep: as many as a record has at most.
 #[cfg(not(loom))]
 pub(crate) const EVENTS_IN_DETAILS: usize = crate::record::Events::MAX;
 #[cfg(loom)]
@@ -17,14 +17,17 @@ pub(crate) const EVENTS_IN_DETAILS: usize = 1;
 /// Gaps in the sequence remembered in each direction.
 pub(crate) const GAPS: usize = 4;
 
-/// A block of the pool and one; 0 is none.
+/// A block of the pool and one; 0 is none. Of a flow, the first of its chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DetailsId(pub(crate) u32);
 
 impl DetailsId {
     pub(crate) const NONE: DetailsId = DetailsId(0);
-    /// Blocks a pool has at most: an id shares a word with an error code of four bits.
-    pub(crate) const POOL_MAX: usize = (1 << 28) - 1;
+    /// An id shares its word with a kind, or with an error code, of four bits.
+    pub(crate) const BITS: u32 = 28;
+    pub(crate) const MASK: u32 = (1 << DetailsId::BITS) - 1;
+    /// Blocks a pool has at most.
+    pub(crate) const POOL_MAX: usize = DetailsId::MASK as usize;
 
     /// The place of the block.
     #[inline]
@@ -33,7 +36,37 @@ impl DetailsId {
     }
 }
 
-/// What is counted of a direction's segments, in the order of [`Details::counts`].
+/// What a block holds; a flow has one block of each at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind(u32);
+
+impl Kind {
+    /// See [`crate::tunnel_block`].
+    pub(crate) const TUNNEL: Kind = Kind(0);
+    /// The counts of both directions, in the order of [`Count`].
+    pub(crate) const COUNTS: Kind = Kind(1);
+    /// The two [`Rounds`] of a handshake.
+    pub(crate) const ROUNDS: Kind = Kind(2);
+    const GAPS: u32 = 3;
+    const EVENTS: u32 = 5;
+
+    /// The gaps of a direction.
+    pub(crate) fn gaps(way: Direction) -> Kind {
+        Kind(Kind::GAPS + way as u32)
+    }
+
+    /// The block with the event at `place` in the ring of those that do not fit into the slot.
+    #[expect(clippy::cast_possible_truncation, reason = "the ring is short")]
+    pub(crate) fn events(place: usize) -> Kind {
+        Kind(Kind::EVENTS + (place / EVENTS_A_BLOCK) as u32)
+    }
+}
+
+/// Blocks a flow has at most: one of each kind.
+const CHAIN_MAX: usize = Kind::EVENTS as usize + EVENTS_IN_DETAILS.div_ceil(EVENTS_A_BLOCK);
+const _: () = assert!(CHAIN_MAX <= 1 << (u32::BITS - DetailsId::BITS));
+
+/// What is counted of a direction's segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
     Retransmission = 0,
@@ -44,169 +77,208 @@ pub(crate) enum Count {
 pub(crate) const COUNTS: usize = 4;
 
 /// A stretch of sequence numbers that was passed over; empty where start and end are equal.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gap {
-    pub(crate) start: AtomicU32,
-    pub(crate) end: AtomicU32,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
     /// When it came up, in units of 1,024 ns modulo 2^32: ages below 36 minutes are told apart.
-    pub(crate) at: AtomicU32,
+    pub(crate) at: u32,
 }
 
-/// Times of a handshake that goes on after its first round.
-#[derive(Debug, Default)]
-pub(crate) struct Rounds {
-    /// When the part began that waits for its answer; 0 = none waits.
-    pub(crate) begun_at: AtomicU64,
-    /// The latest sample, ns.
-    pub(crate) sample: AtomicU64,
-    /// Jitter of the samples, the bits of an `f64`.
-    pub(crate) jitter: AtomicU64,
-    /// Samples after the first.
-    pub(crate) samples: AtomicU64,
+impl Gap {
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
 }
+
+/// Times of a part of the handshake that goes on after its first round.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rounds {
+    /// When the round began that waits for its answer; 0 = none waits.
+    pub(crate) begun_at: u64,
+    /// The latest sample, ns.
+    pub(crate) sample: u64,
+    /// Jitter of the samples, ns.
+    pub(crate) jitter: f64,
+    /// Samples after the first, as far as they can be counted.
+    pub(crate) samples: u32,
+}
+
+const WORDS: usize = 15;
+const WORDS_A_GAP: usize = 3;
+const WORDS_OF_ROUNDS: usize = 7;
+const WORDS_AN_EVENT: usize = 2;
+pub(crate) const EVENTS_A_BLOCK: usize = WORDS / WORDS_AN_EVENT;
+const _: () = assert!(2 * COUNTS <= WORDS && GAPS * WORDS_A_GAP <= WORDS && 2 * WORDS_OF_ROUNDS <= WORDS);
 
 /// One block.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
-pub(crate) struct Details {
-    outer_addresses: [AtomicU64; 4],
-    /// [`TunnelKind`], outer protocol, family and which numbers are there, an octet each; outer ports above.
-    tunnel: AtomicU64,
-    /// Id, key, SPI, sender and receiver index.
-    numbers: [AtomicU32; 5],
-    /// The way of the packet the tunnel was read from.
-    way: AtomicU32,
-    pub(crate) counts: [[AtomicU32; COUNTS]; 2],
-    pub(crate) gaps: [[Gap; GAPS]; 2],
-    /// SYN to SYN/ACK, and SYN/ACK to ACK.
-    pub(crate) rounds: [Rounds; 2],
-    /// A ring of the events that do not fit into the slot.
-    pub(crate) events: [AtomicU64; EVENTS_IN_DETAILS],
+pub(crate) struct Block {
+    words: [AtomicU32; WORDS],
+    /// The next block of the flow, or of the free list, in the lower 28 bits; the [`Kind`] of this one above.
+    link: AtomicU32,
 }
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Details>() == 512);
+const _: () = assert!(size_of::<Block>() == 64);
 
-/// A consistent copy of a block.
+impl Block {
+    /// Empties the block for what is of `kind` in a flow whose chain begins with `next`.
+    pub(crate) fn begin(&self, kind: Kind, next: DetailsId) {
+        self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        self.link.store(kind.0 << DetailsId::BITS | next.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn next(&self) -> DetailsId {
+        DetailsId(self.link.load(Ordering::Relaxed) & DetailsId::MASK)
+    }
+
+    pub(crate) fn set_next(&self, next: DetailsId) {
+        let kind = self.link.load(Ordering::Relaxed) & !DetailsId::MASK;
+        self.link.store(kind | next.0, Ordering::Relaxed);
+    }
+
+    fn kind(&self) -> Kind {
+        Kind(self.link.load(Ordering::Relaxed) >> DetailsId::BITS)
+    }
+
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> u32 {
+        self.words[at].load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set_word(&self, at: usize, value: u32) {
+        self.words[at].store(value, Ordering::Relaxed);
+    }
+
+    /// The 64 bits at `at` and the word after it.
+    #[inline]
+    pub(crate) fn pair(&self, at: usize) -> u64 {
+        u64::from(self.word(at)) | u64::from(self.word(at + 1)) << 32
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of 64 bits")]
+    pub(crate) fn set_pair(&self, at: usize, value: u64) {
+        self.set_word(at, value as u32);
+        self.set_word(at + 1, (value >> 32) as u32);
+    }
+
+    /// Counts a segment of `way`, in a block of [`Kind::COUNTS`].
+    pub(crate) fn count(&self, count: Count, way: Direction) {
+        let at = way as usize * COUNTS + count as usize;
+        self.set_word(at, self.word(at).saturating_add(1));
+    }
+
+    fn counts(&self) -> [[u32; COUNTS]; 2] {
+        [0, COUNTS].map(|way| std::array::from_fn(|count| self.word(way + count)))
+    }
+
+    /// The gaps in a block of [`Kind::gaps`].
+    pub(crate) fn gaps(&self) -> [Gap; GAPS] {
+        std::array::from_fn(|place| {
+            let at = place * WORDS_A_GAP;
+            Gap { start: self.word(at), end: self.word(at + 1), at: self.word(at + 2) }
+        })
+    }
+
+    pub(crate) fn put_gap(&self, place: usize, gap: Gap) {
+        for (word, value) in [gap.start, gap.end, gap.at].into_iter().enumerate() {
+            self.set_word(place * WORDS_A_GAP + word, value);
+        }
+    }
+
+    /// The rounds of SYN to SYN/ACK (0) or SYN/ACK to ACK (1), in a block of [`Kind::ROUNDS`].
+    pub(crate) fn rounds(&self, part: usize) -> Rounds {
+        let at = part * WORDS_OF_ROUNDS;
+        Rounds {
+            begun_at: self.pair(at),
+            sample: self.pair(at + 2),
+            jitter: f64::from_bits(self.pair(at + 4)),
+            samples: self.word(at + 6),
+        }
+    }
+
+    pub(crate) fn put_rounds(&self, part: usize, rounds: Rounds) {
+        let at = part * WORDS_OF_ROUNDS;
+        self.set_pair(at, rounds.begun_at);
+        self.set_pair(at + 2, rounds.sample);
+        self.set_pair(at + 4, rounds.jitter.to_bits());
+        self.set_word(at + 6, rounds.samples);
+    }
+
+    /// Keeps the event at `place` in the ring, in the block that [`Kind::events`] says.
+    pub(crate) fn put_event(&self, place: usize, event: u64) {
+        self.set_pair(place % EVENTS_A_BLOCK * WORDS_AN_EVENT, event);
+    }
+}
+
+/// The blocks of the chain that begins with `first`, each with its place in the pool.
+pub(crate) fn chain(blocks: &[Block], first: DetailsId) -> impl Iterator<Item = (usize, &Block)> {
+    let block = move |id: DetailsId| id.place().and_then(|place| Some((place, blocks.get(place)?)));
+    // A reader that meets a chain in the making is bounded too.
+    std::iter::successors(block(first), move |(_, before)| block(before.next())).take(CHAIN_MAX)
+}
+
+/// The block of `kind` in the chain that begins with `first`.
+pub(crate) fn block_of(blocks: &[Block], first: DetailsId, kind: Kind) -> Option<&Block> {
+    chain(blocks, first).map(|(_, block)| block).find(|block| block.kind() == kind)
+}
+
+/// A consistent copy of a flow's blocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DetailsCopy {
     /// The tunnel, and the way its ends stand.
     pub(crate) tunnel: Option<(Tunnel, Direction)>,
-    pub(crate) counts: [[u32; COUNTS]; 2],
+    /// What was counted, and the place of the block that was in.
+    pub(crate) counts: Option<(usize, [[u32; COUNTS]; 2])>,
     /// Jitter of the handshake's two parts, ns.
     pub(crate) handshake_jitter: [Option<f64>; 2],
+    /// 0 where there is none.
     pub(crate) events: [u64; EVENTS_IN_DETAILS],
 }
 
-impl Details {
-    /// Makes the block ready for another flow.
-    pub(crate) fn reset(&self) {
-        self.tunnel.store(0, Ordering::Relaxed);
-        self.counts.iter().flatten().for_each(|count| count.store(0, Ordering::Relaxed));
-        for gap in self.gaps.iter().flatten() {
-            gap.start.store(0, Ordering::Relaxed);
-            gap.end.store(0, Ordering::Relaxed);
+impl DetailsCopy {
+    /// The words as they are, of the chain that begins with `first`; of one moment only inside the slot's version.
+    pub(crate) fn of(blocks: &[Block], first: DetailsId) -> Option<DetailsCopy> {
+        first.place()?;
+        let mut copy = DetailsCopy {
+            tunnel: None,
+            counts: None,
+            handshake_jitter: [None; 2],
+            events: [0; EVENTS_IN_DETAILS],
+        };
+        for (place, block) in chain(blocks, first) {
+            match block.kind() {
+                Kind::TUNNEL => copy.tunnel = block.tunnel(),
+                Kind::COUNTS => copy.counts = Some((place, block.counts())),
+                Kind::ROUNDS => {
+                    copy.handshake_jitter = [0, 1].map(|part| {
+                        let Rounds { jitter, samples, .. } = block.rounds(part);
+                        (samples > 0).then_some(jitter)
+                    });
+                }
+                Kind(kind) => copy.take_events(kind, block),
+            }
         }
-        for rounds in &self.rounds {
-            for word in [&rounds.begun_at, &rounds.jitter, &rounds.samples] {
-                word.store(0, Ordering::Relaxed);
+        Some(copy)
+    }
+
+    /// Takes over what a block of [`Kind::events`] has.
+    fn take_events(&mut self, kind: u32, block: &Block) {
+        let Some(of_events) = kind.checked_sub(Kind::EVENTS) else { return };
+        if let Some(events) = self.events.chunks_mut(EVENTS_A_BLOCK).nth(of_events as usize) {
+            for (place, event) in events.iter_mut().enumerate() {
+                *event = block.pair(place * WORDS_AN_EVENT);
             }
         }
     }
-
-    /// The kind of tunnel kept here.
-    pub(crate) fn tunnel_kind(&self) -> Option<TunnelKind> {
-        kind_of(self.tunnel.load(Ordering::Relaxed))
-    }
-
-    /// Keeps `tunnel`, read from a packet that travels `way`.
-    pub(crate) fn put_tunnel(&self, tunnel: &Tunnel, way: Direction) {
-        let [a, b] = halves(tunnel.source.address);
-        let [c, d] = halves(tunnel.destination.address);
-        for (word, value) in self.outer_addresses.iter().zip([a, b, c, d]) {
-            word.store(value, Ordering::Relaxed);
-        }
-        let numbers = numbers(tunnel);
-        let mut there = 0u64;
-        for (place, (word, number)) in self.numbers.iter().zip(numbers).enumerate() {
-            word.store(number.unwrap_or(0), Ordering::Relaxed);
-            there |= u64::from(number.is_some()) << place;
-        }
-        let word = tunnel.kind as u64
-            | u64::from(tunnel.protocol) << 8
-            | (tunnel.family as u64) << 16
-            | there << 24
-            | u64::from(tunnel.source.port) << 32
-            | u64::from(tunnel.destination.port) << 48;
-        self.tunnel.store(word, Ordering::Relaxed);
-        self.way.store(way as u32, Ordering::Relaxed);
-    }
-
-    /// Adds the numbers of `tunnel`, read from a packet that travels `way`, that are not known yet: WireGuard tells its indices
-    /// in several messages.
-    pub(crate) fn complete_tunnel(&self, tunnel: &Tunnel, way: Direction) {
-        let tunnel = if way == self.way() { *tunnel } else { tunnel.reversed() };
-        let mut kept = self.tunnel.load(Ordering::Relaxed);
-        for (place, (word, number)) in self.numbers.iter().zip(numbers(&tunnel)).enumerate() {
-            if let Some(number) = number.filter(|_| kept >> 24 >> place & 1 == 0) {
-                word.store(number, Ordering::Relaxed);
-                kept |= 1 << 24 << place;
-            }
-        }
-        self.tunnel.store(kept, Ordering::Relaxed);
-    }
-
-    /// The words as they are; of one moment only inside the slot's version.
-    pub(crate) fn copy(&self) -> DetailsCopy {
-        DetailsCopy {
-            tunnel: self.read_tunnel(),
-            counts: [0, 1].map(|way: usize| self.counts[way].each_ref().map(|c| c.load(Ordering::Relaxed))),
-            handshake_jitter: self.rounds.each_ref().map(|rounds| {
-                let jitter = f64::from_bits(rounds.jitter.load(Ordering::Relaxed));
-                (rounds.samples.load(Ordering::Relaxed) > 0).then_some(jitter)
-            }),
-            events: self.events.each_ref().map(|event| event.load(Ordering::Relaxed)),
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "unpacking fields narrower than the word")]
-    fn read_tunnel(&self) -> Option<(Tunnel, Direction)> {
-        let word = self.tunnel.load(Ordering::Relaxed);
-        let kind = kind_of(word)?;
-        let address = |at: usize| self.outer_addresses[at].load(Ordering::Relaxed);
-        let number = |place: usize| {
-            (word >> 24 >> place & 1 == 1).then(|| self.numbers[place].load(Ordering::Relaxed))
-        };
-        let tunnel = Tunnel {
-            kind,
-            family: if (word >> 16) as u8 == Family::V6 as u8 { Family::V6 } else { Family::V4 },
-            protocol: (word >> 8) as u8,
-            source: Endpoint { address: joined(address(0), address(1)), port: (word >> 32) as u16 },
-            destination: Endpoint { address: joined(address(2), address(3)), port: (word >> 48) as u16 },
-            id: number(0),
-            key: number(1),
-            spi: number(2),
-            sender_index: number(3),
-            receiver_index: number(4),
-        };
-        Some((tunnel, self.way()))
-    }
-
-    fn way(&self) -> Direction {
-        if self.way.load(Ordering::Relaxed) == 0 { Direction::LoToHi } else { Direction::HiToLo }
-    }
-}
-
-fn numbers(tunnel: &Tunnel) -> [Option<u32>; 5] {
-    [tunnel.id, tunnel.key, tunnel.spi, tunnel.sender_index, tunnel.receiver_index]
-}
-
-fn kind_of(word: u64) -> Option<TunnelKind> {
-    let [code, ..] = word.to_le_bytes();
-    code.checked_sub(1).and_then(|place| TunnelKind::ALL.get(usize::from(place))).copied()
 }
 
 /// The words of the events from number `from` up to `total`, oldest first, as far as they are kept: those in the slot
-/// always, of those in the block the latest.
+/// always, of those in the blocks the latest.
 pub(crate) fn events_between<'a>(
     slot: &'a [u64; EVENTS_IN_SLOT],
     details: Option<&'a DetailsCopy>,
@@ -227,48 +299,89 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    prop_compose! {
-        fn tunnels()(
-            kind in 0usize..9, v6: bool, protocol: u8, source: (u128, u16), destination: (u128, u16),
-            numbers: [Option<u32>; 5],
-        ) -> Tunnel {
-            let [id, key, spi, sender_index, receiver_index] = numbers;
-            let end = |(address, port)| Endpoint { address, port };
-            Tunnel {
-                kind: TunnelKind::ALL[kind],
-                family: if v6 { Family::V6 } else { Family::V4 },
-                protocol, source: end(source), destination: end(destination),
-                id, key, spi, sender_index, receiver_index,
-            }
-        }
+    fn pool(blocks: usize) -> Vec<Block> {
+        (0..blocks).map(|_| Block::default()).collect()
+    }
+
+    #[test]
+    fn each_kind_of_a_chain_is_found_and_copied_whatever_their_order() {
+        let blocks = pool(6);
+        let first_of = |order: &[(u32, Kind)]| {
+            order.iter().fold(DetailsId::NONE, |next, &(id, kind)| {
+                blocks[id as usize - 1].begin(kind, next);
+                DetailsId(id)
+            })
+        };
+        let first = first_of(&[
+            (4, Kind::events(0)),
+            (2, Kind::gaps(Direction::HiToLo)),
+            (6, Kind::COUNTS),
+            (1, Kind::ROUNDS),
+            (3, Kind::events(31)),
+        ]);
+        let block = |kind| block_of(&blocks, first, kind).unwrap();
+        block(Kind::COUNTS).count(Count::ZeroWindow, Direction::HiToLo);
+        block(Kind::events(5)).put_event(5, 1 << 40 | 55);
+        block(Kind::events(31)).put_event(31, 31);
+        block(Kind::ROUNDS).put_rounds(1, Rounds { begun_at: 1, sample: 2, jitter: 2.5, samples: 1 });
+        assert!(block_of(&blocks, first, Kind::TUNNEL).is_none());
+        assert!(block_of(&blocks, first, Kind::gaps(Direction::LoToHi)).is_none());
+        assert!(block_of(&blocks, first, Kind::events(7)).is_none(), "the second block of events");
+        let copy = DetailsCopy::of(&blocks, first).unwrap();
+        assert_eq!(copy.counts, Some((5, [[0; 4], [0, 0, 0, 1]])));
+        assert_eq!(copy.handshake_jitter, [None, Some(2.5)]);
+        assert_eq!((copy.tunnel, copy.events[5], copy.events[31]), (None, 1 << 40 | 55, 31));
+        assert_eq!(copy.events.iter().filter(|event| **event != 0).count(), 2);
+        assert!(DetailsCopy::of(&blocks, DetailsId::NONE).is_none());
+    }
+
+    #[test]
+    fn a_chain_that_runs_in_a_circle_ends() {
+        let blocks = pool(2);
+        blocks[0].begin(Kind::TUNNEL, DetailsId(2));
+        blocks[1].begin(Kind::COUNTS, DetailsId(1));
+        assert_eq!(chain(&blocks, DetailsId(1)).count(), CHAIN_MAX);
+        blocks[1].set_next(DetailsId(9));
+        assert_eq!(chain(&blocks, DetailsId(1)).count(), 2, "nor does one out of the pool go on");
     }
 
     proptest! {
         #[test]
-        fn tunnels_survive_their_block(tunnel in tunnels(), back: bool) {
-            let way = if back { Direction::HiToLo } else { Direction::LoToHi };
-            let details = Details::default();
-            details.put_tunnel(&tunnel, way);
-            prop_assert_eq!(details.copy().tunnel, Some((tunnel, way)));
-            details.complete_tunnel(&Tunnel { id: Some(1), key: Some(2), ..tunnel }, way);
-            let (kept, _) = details.copy().tunnel.unwrap();
-            prop_assert_eq!((kept.id, kept.key), (tunnel.id.or(Some(1)), tunnel.key.or(Some(2))));
-            details.reset();
-            prop_assert_eq!(details.copy().tunnel, None);
+        fn gaps_and_rounds_survive_their_block(
+            gaps in any::<[(u32, u32, u32); GAPS]>(), rounds in any::<[(u64, u64, u32); 2]>(),
+        ) {
+            let block = Block::default();
+            let gaps = gaps.map(|(start, end, at)| Gap { start, end, at });
+            gaps.iter().enumerate().for_each(|(place, gap)| block.put_gap(place, *gap));
+            prop_assert_eq!(block.gaps(), gaps);
+            for (part, (begun_at, sample, samples)) in rounds.into_iter().enumerate() {
+                block.put_rounds(part, Rounds { begun_at, sample, jitter: 0.5, samples });
+            }
+            for (part, (begun_at, sample, samples)) in rounds.into_iter().enumerate() {
+                let kept = block.rounds(part);
+                prop_assert_eq!((kept.begun_at, kept.sample, kept.samples), (begun_at, sample, samples));
+            }
         }
 
         #[test]
         fn events_come_in_order_and_the_latest_are_kept(total in 0u32..200, from in 0u32..200) {
             let mut slot = [0; EVENTS_IN_SLOT];
-            let details = Details::default();
+            let blocks = pool(5);
+            let first = (0..5).fold(DetailsId::NONE, |next, block| {
+                blocks[block].begin(Kind::events(block * EVENTS_A_BLOCK), next);
+                DetailsId(u32::try_from(block + 1).unwrap())
+            });
             for event in 0..u64::from(total) {
                 let at = usize::try_from(event).unwrap();
                 match slot.get_mut(at) {
                     Some(word) => *word = event,
-                    None => details.events[(at - EVENTS_IN_SLOT) % EVENTS_IN_DETAILS].store(event, Ordering::Relaxed),
+                    None => {
+                        let place = (at - EVENTS_IN_SLOT) % EVENTS_IN_DETAILS;
+                        block_of(&blocks, first, Kind::events(place)).unwrap().put_event(place, event);
+                    }
                 }
             }
-            let copy = details.copy();
+            let copy = DetailsCopy::of(&blocks, first).unwrap();
             let got: Vec<u64> = events_between(&slot, Some(&copy), from.min(total), total).collect();
             let kept = |event: u64| event < 7 || event + 32 >= u64::from(total);
             let want: Vec<u64> = (u64::from(from)..u64::from(total)).filter(|event| kept(*event)).collect();

@@ -1,53 +1,17 @@
-//! A flow under the Writer's pen: the lines of its slot, and a block of details when it comes to need one. Used inside an
+//! A flow under the Writer's pen: the lines of its slot, and blocks of details as it comes to need them. Used inside an
 //! update of the slot's version alone.
 
 use crate::cold::Cold;
 use crate::connection::{Conn, EVENTS_IN_SLOT, Track, pack_event};
-use crate::details::{Count, Details, DetailsId, EVENTS_IN_DETAILS};
+use crate::details::{Block, Count, EVENTS_IN_DETAILS, Kind, block_of};
 use crate::event::{EventDetail, EventKind, NetworkError};
+use crate::free_blocks::FreeBlocks;
 use crate::key::Direction;
-use crate::mem::{MemoryError, Slab};
 use crate::slot::{Hot, Lines, Meta, SlotId};
 use crate::sync::{AtomicU64, Ordering};
 use crate::table::Shared;
 use crate::time::Nanos;
 use crate::tunnel::{Tunnel, TunnelKind};
-
-/// The blocks of the pool no flow has; the Writer's own.
-pub(crate) struct FreeDetails {
-    ids: Slab<u32>,
-    len: usize,
-}
-
-impl FreeDetails {
-    /// A pool of `blocks`, all of them free.
-    pub(crate) fn new(blocks: usize) -> Result<FreeDetails, MemoryError> {
-        let mut ids: Slab<u32> = Slab::zeroed(blocks.max(1))?;
-        for (id, entry) in (1..).zip(ids.iter_mut().take(blocks).rev()) {
-            *entry = id;
-        }
-        Ok(FreeDetails { ids, len: blocks })
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.ids.bytes()
-    }
-
-    fn take(&mut self) -> Option<DetailsId> {
-        self.len = self.len.checked_sub(1)?;
-        Some(DetailsId(self.ids[self.len]))
-    }
-
-    /// Takes a block back; [`DetailsId::NONE`] is none.
-    #[inline]
-    pub(crate) fn give_back(&mut self, id: DetailsId) {
-        if id != DetailsId::NONE {
-            debug_assert!(self.len < self.ids.len(), "each block is given back once");
-            self.ids[self.len] = id.0;
-            self.len += 1;
-        }
-    }
-}
 
 /// One flow.
 pub(crate) struct Flow<'a> {
@@ -55,9 +19,9 @@ pub(crate) struct Flow<'a> {
     pub(crate) track: &'a Track,
     pub(crate) conn: &'a Conn,
     pub(crate) cold: &'a Cold,
-    pub(crate) blocks: &'a [Details],
-    pub(crate) free: &'a mut FreeDetails,
-    /// Times a flow wanted details when none were free.
+    pub(crate) blocks: &'a [Block],
+    pub(crate) free: &'a mut FreeBlocks,
+    /// Times a flow wanted a block when none was free.
     pub(crate) missing: &'a AtomicU64,
     pub(crate) events: EventDetail,
 }
@@ -68,7 +32,7 @@ impl<'a> Flow<'a> {
     pub(crate) fn of(
         shared: &'a Shared,
         slot: SlotId,
-        free: &'a mut FreeDetails,
+        free: &'a mut FreeBlocks,
         events: EventDetail,
     ) -> Flow<'a> {
         let Lines { hot, track, conn, cold, .. } = shared.lines(slot);
@@ -86,23 +50,22 @@ impl<'a> Flow<'a> {
         self.hot.meta.store(meta.0, Ordering::Relaxed);
     }
 
-    /// The flow's block, if it has one.
-    pub(crate) fn own_details(&self) -> Option<&'a Details> {
-        self.cold.details().place().and_then(|place| self.blocks.get(place))
+    /// The flow's block of `kind`, if it has one.
+    pub(crate) fn own_block(&self, kind: Kind) -> Option<&'a Block> {
+        block_of(self.blocks, self.cold.details(), kind)
     }
 
-    /// The flow's block, a new one where it has none; `None` where none is free.
+    /// The flow's block of `kind`, a new one where it has none; `None` where none is free.
     #[cold]
-    pub(crate) fn details(&mut self) -> Option<&'a Details> {
-        if let Some(own) = self.own_details() {
+    pub(crate) fn block(&mut self, kind: Kind) -> Option<&'a Block> {
+        if let Some(own) = self.own_block(kind) {
             return Some(own);
         }
-        let Some(id) = self.free.take() else {
+        let Some((id, block)) = self.free.take(self.blocks) else {
             self.missing.store(self.missing.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
             return None;
         };
-        let block = self.blocks.get(id.place()?)?;
-        block.reset();
+        block.begin(kind, self.cold.details());
         self.cold.set_details(id);
         Some(block)
     }
@@ -118,8 +81,9 @@ impl<'a> Flow<'a> {
         match (total as usize).checked_sub(EVENTS_IN_SLOT) {
             None => self.conn.events[total as usize].store(word, Ordering::Relaxed),
             Some(beyond) => {
-                if let Some(details) = self.details() {
-                    details.events[beyond % EVENTS_IN_DETAILS].store(word, Ordering::Relaxed);
+                let place = beyond % EVENTS_IN_DETAILS;
+                if let Some(block) = self.block(Kind::events(place)) {
+                    block.put_event(place, word);
                 }
             }
         }
@@ -129,9 +93,8 @@ impl<'a> Flow<'a> {
     /// Counts a segment of `way`.
     #[cold]
     pub(crate) fn count(&mut self, count: Count, way: Direction) {
-        if let Some(details) = self.details() {
-            let word = &details.counts[way as usize][count as usize];
-            word.store(word.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        if let Some(block) = self.block(Kind::COUNTS) {
+            block.count(count, way);
         }
     }
 
@@ -146,10 +109,10 @@ impl<'a> Flow<'a> {
     /// Keeps the tunnel of a packet that travels `way`: the first, and of WireGuard what later messages add.
     #[cold]
     pub(crate) fn note_tunnel(&mut self, tunnel: &Tunnel, way: Direction) {
-        match self.own_details().and_then(Details::tunnel_kind) {
+        match self.own_block(Kind::TUNNEL).and_then(Block::tunnel_kind) {
             None => {
-                if let Some(details) = self.details() {
-                    details.put_tunnel(tunnel, way);
+                if let Some(block) = self.block(Kind::TUNNEL) {
+                    block.put_tunnel(tunnel, way);
                     // WireGuard's later messages add to the first.
                     if tunnel.kind != TunnelKind::Wireguard {
                         self.cold.set_tunnel_told();
@@ -157,8 +120,8 @@ impl<'a> Flow<'a> {
                 }
             }
             Some(TunnelKind::Wireguard) if tunnel.kind == TunnelKind::Wireguard => {
-                if let Some(details) = self.own_details() {
-                    details.complete_tunnel(tunnel, way);
+                if let Some(block) = self.own_block(Kind::TUNNEL) {
+                    block.complete_tunnel(tunnel, way);
                 }
             }
             Some(_) => {}

@@ -4,7 +4,7 @@
 //! answer to that answer. A handshake of which a part is sent again and answered again gives further samples, for the jitter.
 
 use crate::connection::Marks;
-use crate::details::Rounds;
+use crate::details::{Block, Kind, Rounds};
 use crate::flow::Flow;
 use crate::packet::{Packet, tcp_flag};
 use crate::sync::Ordering;
@@ -31,9 +31,9 @@ fn called(flow: &mut Flow<'_>, packet: &Packet) {
         flow.track.asked_at.store(packet.at.0, Ordering::Relaxed);
         flow.track.set_marks(marks.with(Marks::CALLING));
     } else if marks.has(Marks::SND)
-        && let Some(details) = flow.details()
+        && let Some(block) = flow.block(Kind::ROUNDS)
     {
-        details.rounds[SND].begun_at.store(packet.at.0, Ordering::Relaxed);
+        begin_round(block, SND, packet.at.0);
     }
 }
 
@@ -44,16 +44,16 @@ fn answered(flow: &mut Flow<'_>, packet: &Packet) {
         let snd = packet.at.0.saturating_sub(track.asked_at.load(Ordering::Relaxed));
         conn.handshake_snd.store(snd, Ordering::Relaxed);
         marks = marks.without(Marks::CALLING).with(Marks::SND);
-    } else if let Some(details) = flow.own_details().filter(|_| marks.has(Marks::SND)) {
-        end_round(&details.rounds[SND], packet.at.0, conn.handshake_snd.load(Ordering::Relaxed));
+    } else if let Some(block) = flow.own_block(Kind::ROUNDS).filter(|_| marks.has(Marks::SND)) {
+        end_round(block, SND, packet.at.0, conn.handshake_snd.load(Ordering::Relaxed));
     }
     if !marks.has(Marks::CND) {
         if flow.meta().state().is_opening() {
             conn.handshake_cnd.store(packet.at.0, Ordering::Relaxed);
             marks = marks.with(Marks::ANSWERED);
         }
-    } else if let Some(details) = flow.details() {
-        details.rounds[CND].begun_at.store(packet.at.0, Ordering::Relaxed);
+    } else if let Some(block) = flow.block(Kind::ROUNDS) {
+        begin_round(block, CND, packet.at.0);
         marks = marks.with(Marks::ANSWERED);
     }
     track.set_marks(marks);
@@ -75,24 +75,24 @@ pub(crate) fn on_ack(flow: &mut Flow<'_>, packet: &Packet) {
     if !marks.has(Marks::CND) {
         let cnd = packet.at.0.saturating_sub(conn.handshake_cnd.load(Ordering::Relaxed));
         conn.handshake_cnd.store(cnd, Ordering::Relaxed);
-    } else if let Some(details) = flow.own_details() {
-        end_round(&details.rounds[CND], packet.at.0, conn.handshake_cnd.load(Ordering::Relaxed));
+    } else if let Some(block) = flow.own_block(Kind::ROUNDS) {
+        end_round(block, CND, packet.at.0, conn.handshake_cnd.load(Ordering::Relaxed));
     }
     track.set_marks(marks.with(Marks::CND));
 }
 
-/// Takes the sample of a later round, the handshake's first being `first_ns`.
-fn end_round(rounds: &Rounds, at_ns: u64, first_ns: u64) {
-    let begun = rounds.begun_at.load(Ordering::Relaxed);
-    if begun == 0 {
+fn begin_round(block: &Block, part: usize, at_ns: u64) {
+    block.put_rounds(part, Rounds { begun_at: at_ns, ..block.rounds(part) });
+}
+
+/// Takes the sample of a later round of a part, whose first was `first_ns`.
+fn end_round(block: &Block, part: usize, at_ns: u64, first_ns: u64) {
+    let rounds = block.rounds(part);
+    if rounds.begun_at == 0 {
         return;
     }
-    let sample = at_ns.saturating_sub(begun);
-    let samples = rounds.samples.load(Ordering::Relaxed);
-    let before = if samples == 0 { first_ns } else { rounds.sample.load(Ordering::Relaxed) };
-    let jitter = next_jitter(f64::from_bits(rounds.jitter.load(Ordering::Relaxed)), sample, before);
-    rounds.begun_at.store(0, Ordering::Relaxed);
-    rounds.sample.store(sample, Ordering::Relaxed);
-    rounds.jitter.store(jitter.to_bits(), Ordering::Relaxed);
-    rounds.samples.store(samples + 1, Ordering::Relaxed);
+    let sample = at_ns.saturating_sub(rounds.begun_at);
+    let before = if rounds.samples == 0 { first_ns } else { rounds.sample };
+    let jitter = next_jitter(rounds.jitter, sample, before);
+    block.put_rounds(part, Rounds { begun_at: 0, sample, jitter, samples: rounds.samples.saturating_add(1) });
 }

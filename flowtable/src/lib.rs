@@ -10,6 +10,7 @@ mod details;
 mod event;
 mod exclusions;
 mod flow;
+mod free_blocks;
 mod handshake;
 mod hash;
 mod index;
@@ -31,6 +32,7 @@ mod time;
 mod timeouts;
 mod timing;
 mod tunnel;
+mod tunnel_block;
 mod version;
 mod writer;
 

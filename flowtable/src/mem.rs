@@ -213,7 +213,7 @@ macro_rules! zeroed {
 zeroed!(
     crate::slot::Busy,
     crate::connection::Conn,
-    crate::details::Details,
+    crate::details::Block,
     crate::cold::Cold,
     crate::index::Bucket,
     crate::shadow::Shadow,

@@ -5,10 +5,9 @@
 //! round trip of the gap, else a retransmission of what was lost before the probe: a sender cannot know of a loss earlier.
 
 use crate::connection::{Marks, Track};
-use crate::details::{Count, Details, Gap};
+use crate::details::{Block, Count, GAPS, Gap, Kind};
 use crate::event::EventKind;
 use crate::flow::Flow;
-use crate::key::Direction;
 use crate::packet::{Packet, TcpSegment, tcp_flag};
 use crate::sync::Ordering;
 use crate::tcp::reaches;
@@ -118,8 +117,8 @@ fn on_odd_sequence(flow: &mut Flow<'_>, packet: &Packet, length: u32) {
     }
     if reaches(segment.sequence, next) {
         word.store(end, Ordering::Relaxed);
-        if let Some(details) = flow.details() {
-            open_gap(details, way, next, segment.sequence, packet.at.0);
+        if let Some(block) = flow.block(Kind::gaps(way)) {
+            open_gap(block, next, segment.sequence, packet.at.0);
         }
         if segment.payload > 0 {
             on_data(flow, packet);
@@ -136,8 +135,8 @@ fn on_odd_sequence(flow: &mut Flow<'_>, packet: &Packet, length: u32) {
 
 fn on_earlier_octets(flow: &mut Flow<'_>, packet: &Packet, end: u32, next: u32) {
     let (segment, way) = (&packet.tcp, packet.direction);
-    let filled =
-        flow.own_details().and_then(|details| fill_gap(details, way, segment.sequence, end, packet.at.0));
+    let block = flow.own_block(Kind::gaps(way));
+    let filled = block.and_then(|block| fill_gap(block, segment.sequence, end, packet.at.0));
     let out_of_order = filled.is_some_and(|open_ns| open_ns <= reordering_ns(flow));
     if reaches(end, next) {
         flow.track.next_sequence[way as usize].store(end, Ordering::Relaxed);
@@ -165,17 +164,14 @@ fn reordering_ns(flow: &Flow<'_>) -> u64 {
 }
 
 /// Remembers that `start..end` was passed over; with no room for it, the oldest gap is forgotten.
-fn open_gap(details: &Details, way: Direction, start: u32, end: u32, at_ns: u64) {
-    let gaps = &details.gaps[way as usize];
-    let is_empty = |gap: &&Gap| gap.start.load(Ordering::Relaxed) == gap.end.load(Ordering::Relaxed);
-    let place = gaps.iter().find(is_empty).unwrap_or_else(|| {
+fn open_gap(block: &Block, start: u32, end: u32, at_ns: u64) {
+    let gaps = block.gaps();
+    let place = gaps.iter().position(|gap| gap.is_empty()).unwrap_or_else(|| {
         // Ages are told by the sequence: the one that ends earliest.
-        let age = |gap: &&Gap| start.wrapping_sub(gap.end.load(Ordering::Relaxed));
-        gaps.iter().max_by_key(age).unwrap_or(&gaps[0])
+        let age = |(_, gap): &(usize, &Gap)| start.wrapping_sub(gap.end);
+        gaps.iter().enumerate().max_by_key(age).map_or(0, |(place, _)| place)
     });
-    place.start.store(start, Ordering::Relaxed);
-    place.end.store(end, Ordering::Relaxed);
-    place.at.store(gap_time(at_ns), Ordering::Relaxed);
+    block.put_gap(place, Gap { start, end, at: gap_time(at_ns) });
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "compared modulo 2^32 only")]
@@ -185,40 +181,38 @@ fn gap_time(at_ns: u64) -> u32 {
 
 /// Takes `start..end` out of the gaps. Gives for how long the oldest of them was open, not more than it was and less by two
 /// units at most; `None` where `start..end` lies in none.
-fn fill_gap(details: &Details, way: Direction, start: u32, end: u32, now_ns: u64) -> Option<u64> {
-    let gaps = &details.gaps[way as usize];
+fn fill_gap(block: &Block, start: u32, end: u32, now_ns: u64) -> Option<u64> {
     let mut oldest = None;
-    for gap in gaps {
-        let (from, to) = (gap.start.load(Ordering::Relaxed), gap.end.load(Ordering::Relaxed));
+    for place in 0..GAPS {
+        // Looked at anew each time: the rest of the one before may stand there.
+        let gap = block.gaps()[place];
+        let (from, to) = (gap.start, gap.end);
         let apart = reaches(start, to) || reaches(from, end);
         if from == to || apart {
             continue;
         }
         // A packet stamped earlier than the gap came at once.
-        let open = gap_time(now_ns).wrapping_sub(gap.at.load(Ordering::Relaxed)).cast_signed().max(0);
+        let open = gap_time(now_ns).wrapping_sub(gap.at).cast_signed().max(0);
         let open_ns = u64::from(open.unsigned_abs().saturating_sub(1)) << GAP_UNIT_BITS;
         oldest = oldest.max(Some(open_ns));
         let (before, after) = (!reaches(from, start), !reaches(end, to));
         match (before, after) {
             (true, true) => {
-                gap.end.store(start, Ordering::Relaxed);
-                keep_rest(gaps, end, to, gap.at.load(Ordering::Relaxed));
+                block.put_gap(place, Gap { end: start, ..gap });
+                keep_rest(block, Gap { start: end, ..gap });
             }
-            (true, false) => gap.end.store(start, Ordering::Relaxed),
-            (false, true) => gap.start.store(end, Ordering::Relaxed),
-            (false, false) => gap.end.store(from, Ordering::Relaxed),
+            (true, false) => block.put_gap(place, Gap { end: start, ..gap }),
+            (false, true) => block.put_gap(place, Gap { start: end, ..gap }),
+            (false, false) => block.put_gap(place, Gap { end: from, ..gap }),
         }
     }
     oldest
 }
 
 /// Keeps the rest of a gap that was filled in its middle, where there is room for it.
-fn keep_rest(gaps: &[Gap], start: u32, end: u32, at: u32) {
-    let is_empty = |gap: &&Gap| gap.start.load(Ordering::Relaxed) == gap.end.load(Ordering::Relaxed);
-    if let Some(gap) = gaps.iter().find(is_empty) {
-        gap.start.store(start, Ordering::Relaxed);
-        gap.end.store(end, Ordering::Relaxed);
-        gap.at.store(at, Ordering::Relaxed);
+fn keep_rest(block: &Block, rest: Gap) {
+    if let Some(place) = block.gaps().iter().position(|gap| gap.is_empty()) {
+        block.put_gap(place, rest);
     }
 }
 
@@ -258,12 +252,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const WAY: Direction = Direction::LoToHi;
-
-    fn gaps(details: &Details) -> Vec<(u32, u32)> {
-        let word = |word: &crate::sync::AtomicU32| word.load(Ordering::Relaxed);
-        let mut gaps: Vec<_> =
-            details.gaps[WAY as usize].iter().map(|g| (word(&g.start), word(&g.end))).collect();
+    fn gaps(block: &Block) -> Vec<(u32, u32)> {
+        let mut gaps: Vec<_> = block.gaps().iter().map(|gap| (gap.start, gap.end)).collect();
         gaps.retain(|(start, end)| start != end);
         gaps.sort_unstable();
         gaps
@@ -271,49 +261,49 @@ mod tests {
 
     #[test]
     fn a_gap_is_filled_from_either_side_and_in_its_middle() {
-        let details = Details::default();
-        open_gap(&details, WAY, 100, 200, 1);
-        let fill_gap = |start, end| fill_gap(&details, WAY, start, end, 1).is_some();
+        let block = Block::default();
+        open_gap(&block, 100, 200, 1);
+        let fill_gap = |start, end| fill_gap(&block, start, end, 1).is_some();
         assert!(!fill_gap(50, 100) && !fill_gap(200, 210));
         assert!(fill_gap(90, 110));
         assert!(fill_gap(190, 205));
         assert!(fill_gap(140, 150));
-        assert_eq!(gaps(&details), [(110, 140), (150, 190)]);
+        assert_eq!(gaps(&block), [(110, 140), (150, 190)]);
         assert!(fill_gap(100, 200));
-        assert_eq!(gaps(&details), []);
+        assert_eq!(gaps(&block), []);
     }
 
     #[test]
     fn gaps_wrap() {
-        let details = Details::default();
-        open_gap(&details, WAY, 0xffff_fff0, 0x10, 1);
-        let fill_gap = |start, end| fill_gap(&details, WAY, start, end, 1).is_some();
+        let block = Block::default();
+        open_gap(&block, 0xffff_fff0, 0x10, 1);
+        let fill_gap = |start, end| fill_gap(&block, start, end, 1).is_some();
         assert!(fill_gap(0xffff_fff8, 0x8));
         assert!(fill_gap(0x8, 0x10));
         assert!(!fill_gap(0x8, 0x10));
-        assert_eq!(gaps(&details), [(0xffff_fff0, 0xffff_fff8)]);
+        assert_eq!(gaps(&block), [(0xffff_fff0, 0xffff_fff8)]);
     }
 
     #[test]
     fn with_no_room_the_oldest_gap_is_forgotten() {
-        let details = Details::default();
+        let block = Block::default();
         for gap in 0..5 {
-            open_gap(&details, WAY, gap * 100, gap * 100 + 10, u64::from(gap));
+            open_gap(&block, gap * 100, gap * 100 + 10, u64::from(gap));
         }
-        assert_eq!(gaps(&details), [(100, 110), (200, 210), (300, 310), (400, 410)]);
+        assert_eq!(gaps(&block), [(100, 110), (200, 210), (300, 310), (400, 410)]);
     }
 
     #[test]
     fn a_segment_is_as_late_as_the_oldest_gap_it_fills() {
         const UNIT: u64 = 1 << GAP_UNIT_BITS;
-        let details = Details::default();
+        let block = Block::default();
         // Just before the units wrap.
         let at = (u64::from(u32::MAX) - 10) * UNIT;
-        open_gap(&details, WAY, 100, 110, at);
-        open_gap(&details, WAY, 120, 130, at + 300 * UNIT);
-        assert_eq!(fill_gap(&details, WAY, 120, 125, at + 400 * UNIT), Some(99 * UNIT));
-        assert_eq!(fill_gap(&details, WAY, 105, 130, at + 500 * UNIT), Some(499 * UNIT));
-        assert_eq!(fill_gap(&details, WAY, 100, 105, at - 1), Some(0));
+        open_gap(&block, 100, 110, at);
+        open_gap(&block, 120, 130, at + 300 * UNIT);
+        assert_eq!(fill_gap(&block, 120, 125, at + 400 * UNIT), Some(99 * UNIT));
+        assert_eq!(fill_gap(&block, 105, 130, at + 500 * UNIT), Some(499 * UNIT));
+        assert_eq!(fill_gap(&block, 100, 105, at - 1), Some(0));
     }
 
     proptest! {
@@ -323,20 +313,20 @@ mod tests {
             base: u32, holes in prop::collection::vec((0u32..40, 1u32..20), 1..4),
             pieces in prop::collection::vec((0u32..120, 1u32..30), 1..6),
         ) {
-            let details = Details::default();
+            let block = Block::default();
             let mut missing = std::collections::BTreeSet::new();
             let mut at = 0;
             for (seen, lost) in holes {
-                open_gap(&details, WAY, base.wrapping_add(at + seen), base.wrapping_add(at + seen + lost), 1);
+                open_gap(&block, base.wrapping_add(at + seen), base.wrapping_add(at + seen + lost), 1);
                 missing.extend(at + seen..at + seen + lost);
                 at += seen + lost + 1;
             }
             for (start, length) in pieces {
                 let expected = (start..start + length).any(|octet| missing.contains(&octet));
                 // With all four gaps in use, the rest behind a piece in the middle is not kept.
-                let full = gaps(&details).len() == 4;
+                let full = gaps(&block).len() == 4;
                 let (from, to) = (base.wrapping_add(start), base.wrapping_add(start + length));
-                let filled = fill_gap(&details, WAY, from, to, 1).is_some();
+                let filled = fill_gap(&block, from, to, 1).is_some();
                 prop_assert!(filled == expected || full);
                 if full { return Ok(()); }
                 missing.retain(|octet| !(start..start + length).contains(octet));

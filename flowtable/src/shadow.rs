@@ -32,7 +32,7 @@ pub(crate) struct Shadow {
 }
 const _: () = assert!(size_of::<Shadow>() == 56);
 
-/// What is already exported of the counts in a block of details.
+/// What is already exported of the counts in a block of details, by the place of the block.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct DetailsShadow {
     counts: [[u32; COUNTS]; 2],
@@ -42,7 +42,7 @@ pub(crate) struct DetailsShadow {
 const ORIENTED: u16 = 1;
 const FORWARD_HI: u16 = 1 << 1;
 const DESTINATION_INITIATED: u16 = 1 << 2;
-/// The shadow of the flow's details is the flow's own.
+/// The shadow of the flow's counts is the flow's own.
 const DETAILED: u16 = 1 << 3;
 
 /// An instant in ms, the low 32 bits.
@@ -79,7 +79,7 @@ impl Shadow {
     }
 
     /// Makes the record of what is new in `last`, and takes note that it is exported. `counted` is the shadow of the flow's
-    /// details, if it has any.
+    /// counts, if it has any.
     pub(crate) fn record(
         &mut self,
         last: &Last<'_>,
@@ -145,7 +145,7 @@ impl Shadow {
         details: Option<&DetailsCopy>,
         counted: Option<&mut DetailsShadow>,
     ) -> [TcpCounts; 2] {
-        let (Some(details), Some(counted)) = (details, counted) else {
+        let (Some((_, counts)), Some(counted)) = (details.and_then(|details| details.counts), counted) else {
             return [TcpCounts::default(); 2];
         };
         if self.marks & DETAILED == 0 {
@@ -153,9 +153,9 @@ impl Shadow {
             *counted = DetailsShadow::default();
             self.marks |= DETAILED;
         }
-        let before = std::mem::replace(&mut counted.counts, details.counts);
+        let before = std::mem::replace(&mut counted.counts, counts);
         [0, 1].map(|way| {
-            let new = |count: usize| u64::from(details.counts[way][count].saturating_sub(before[way][count]));
+            let new = |count: usize| u64::from(counts[way][count].saturating_sub(before[way][count]));
             TcpCounts {
                 retransmissions: new(0),
                 out_of_order: new(1),

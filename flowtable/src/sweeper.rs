@@ -190,7 +190,7 @@ impl Sweeper {
             }
             let ended = handover.last.last_seen;
             let id = handover.last.details;
-            // The Writer has let go of the block and waits for its return.
+            // The Writer has let go of the blocks and waits for their return.
             let details = self.shared.details(id);
             let all = Last { flow: &handover.last, details: details.as_ref() };
             self.cut(handover.slot, &all, handover.reason, ended, sink, report);
@@ -216,7 +216,8 @@ impl Sweeper {
         if last.flow.packets_total() == shadow.packets_total() {
             return;
         }
-        let counted = last.flow.details.place().and_then(|place| self.details_shadows.get_mut(place));
+        let counts = last.details.and_then(|details| details.counts);
+        let counted = counts.and_then(|(place, _)| self.details_shadows.get_mut(place));
         let record = shadow.record(last, reason, counted);
         report.records += 1;
         report.packets += record.to_destination.packets_delta + record.to_source.packets_delta;

@@ -2,7 +2,7 @@
 
 use crate::cold::Cold;
 use crate::connection::Conn;
-use crate::details::{Details, DetailsCopy, DetailsId};
+use crate::details::{Block, DetailsCopy, DetailsId};
 use crate::event::EventDetail;
 use crate::hash::KeyHasher;
 use crate::index::{INDEX_BYTES_PER_SLOT, Index};
@@ -44,8 +44,8 @@ pub const BYTES_PER_FLOW: usize = size_of::<Busy>()
     + INDEX_BYTES_PER_SLOT
     + size_of::<u32>();
 
-/// Memory of each of [`TableConfig::details`], in bytes.
-pub const BYTES_PER_DETAILS: usize = size_of::<Details>() + size_of::<DetailsShadow>() + size_of::<u32>();
+/// Memory of each of [`TableConfig::details`], in bytes: the block and its shadow.
+pub const BYTES_PER_DETAILS: usize = size_of::<Block>() + size_of::<DetailsShadow>();
 
 /// Size and seeds of a table.
 #[derive(Clone, Debug)]
@@ -56,7 +56,8 @@ pub struct TableConfig {
     pub seed: u64,
     /// Ports that mark their side as the responder where the wire gives no better evidence, below 1024 always.
     pub service_ports: Vec<u16>,
-    /// Flows that can have details beside the common ones at a time: a tunnel, lost segments, many events.
+    /// Blocks for what only some flows have. A tunnel takes one; counts of lost segments and the like one, and gaps in the
+    /// sequence one for each direction; seven events beyond the first seven one; a handshake that is repeated one.
     pub details: u32,
     /// Which events flows remember.
     pub events: EventDetail,
@@ -103,13 +104,13 @@ pub(crate) struct Shared {
     pub(crate) busy: Slab<Busy>,
     pub(crate) conn: Slab<Conn>,
     pub(crate) cold: Slab<Cold>,
-    pub(crate) details: Slab<Details>,
+    pub(crate) details: Slab<Block>,
     pub(crate) hasher: KeyHasher,
     /// Live flows of each region; a hint for the Sweeper.
     pub(crate) regions: Box<[AtomicU32]>,
     pub(crate) retire: Mailbox<Retire>,
     pub(crate) handover: Mailbox<Handover>,
-    /// Details of flows handed over, on their way back to the Writer.
+    /// Blocks of flows handed over, the first of each chain, on their way back to the Writer.
     pub(crate) returned: Mailbox<DetailsId>,
     pub(crate) tallies: Tallies,
 }
@@ -122,9 +123,10 @@ impl Shared {
         Lines { hot, track, conn: &self.conn[at], cold: &self.cold[at], hasher: &self.hasher }
     }
 
-    /// The block `id` as it is; of one moment only inside the version of its slot, or once its flow was handed over.
-    pub(crate) fn details(&self, id: DetailsId) -> Option<DetailsCopy> {
-        id.place().and_then(|place| self.details.get(place)).map(Details::copy)
+    /// The blocks from `first` on as they are; of one moment only inside the version of their slot, or once their flow was
+    /// handed over.
+    pub(crate) fn details(&self, first: DetailsId) -> Option<DetailsCopy> {
+        DetailsCopy::of(&self.details, first)
     }
 
     /// Memory of everything shared, in bytes.
@@ -160,7 +162,7 @@ pub struct TableStats {
     pub evicted: u64,
     /// Flows ended because their 5-tuple began anew.
     pub reused: u64,
-    /// Times a flow wanted details when none were free: a tunnel, a segment or an event that no record tells of.
+    /// Times a flow wanted a block of details when none was free: a tunnel, a segment or an event that no record tells of.
     pub details_missing: u64,
 }
 

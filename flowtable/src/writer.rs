@@ -9,7 +9,8 @@ use crate::burst::Burst;
 use crate::details::DetailsId;
 use crate::event::{EventDetail, EventKind};
 use crate::exclusions::Exclusions;
-use crate::flow::{Flow, FreeDetails};
+use crate::flow::Flow;
+use crate::free_blocks::FreeBlocks;
 use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
 use crate::key::{FlowKey, protocol};
@@ -50,7 +51,7 @@ pub struct Writer {
     evictions: u32,
     evictions_left: u32,
     exclusions: Arc<Exclusions>,
-    free_details: FreeDetails,
+    free_blocks: FreeBlocks,
     events: EventDetail,
 }
 
@@ -102,7 +103,7 @@ impl Writer {
             *entry = slot;
         }
         Ok(Writer {
-            free_details: FreeDetails::new(shared.details.len())?,
+            free_blocks: FreeBlocks::all(&shared.details),
             hasher: shared.hasher.clone(),
             index,
             free,
@@ -217,7 +218,7 @@ impl Writer {
             let Some(details) = self.shared.returned.take() else {
                 break;
             };
-            self.free_details.give_back(details);
+            self.free_blocks.give_back(&self.shared.details, details);
         }
         for served in 0..limit {
             let Some(retire) = self.shared.retire.take() else {
@@ -245,7 +246,7 @@ impl Writer {
         let shared = &self.shared;
         let shadows =
             shared.busy.len() * size_of::<Shadow>() + shared.details.len() * size_of::<DetailsShadow>();
-        shared.bytes() + self.index.bytes() + self.free.bytes() + self.free_details.bytes() + shadows
+        shared.bytes() + self.index.bytes() + self.free.bytes() + shadows
     }
 
     /// Counts the packet in its flow in one step; `false`, having done nothing, where that will not do.
@@ -378,7 +379,7 @@ impl Writer {
     /// Counts `packet` in the flow at `slot`, whatever it is.
     #[inline]
     fn touch(&mut self, slot: SlotId, brief: &Brief, packet: &Packet, tunnel: Option<&Tunnel>) {
-        let mut flow = Flow::of(&self.shared, slot, &mut self.free_details, self.events);
+        let mut flow = Flow::of(&self.shared, slot, &mut self.free_blocks, self.events);
         let hot = flow.hot;
         hot.version.update(|| {
             let ordinal = plain::add(hot, brief);
@@ -401,7 +402,7 @@ impl Writer {
         let Some(slot) = self.find(self.hasher.hash(words.hot), &words, &quote.key) else {
             return;
         };
-        let mut flow = Flow::of(&self.shared, slot, &mut self.free_details, self.events);
+        let mut flow = Flow::of(&self.shared, slot, &mut self.free_blocks, self.events);
         let hot = flow.hot;
         hot.version.update(|| {
             flow.fail(quote.error);
@@ -430,7 +431,7 @@ impl Writer {
     fn hand_over(&mut self, slot: SlotId, reason: EndReason) {
         let last = self.shared.lines(slot).own_copy();
         if last.details != DetailsId::NONE {
-            // The block goes along; the Sweeper sends it back when it has read it.
+            // The blocks go along; the Sweeper sends them back when it has read them.
             let Lines { hot, cold, .. } = self.shared.lines(slot);
             hot.version.update(|| cold.set_details(DetailsId::NONE));
         }
@@ -447,13 +448,14 @@ impl Writer {
     fn release(&mut self, slot: SlotId) {
         let at = slot.0 as usize;
         let hot = &self.shared.busy[at].hot;
-        self.free_details.give_back(self.shared.cold[at].details());
         let removed = self.index.remove(self.hasher.hash(hot.key_words().hot), slot);
         debug_assert!(removed, "every live slot is in the index");
         hot.version.update(|| {
             let meta = hot.meta.load(Ordering::Relaxed);
             hot.meta.store(meta & !Meta::LIVE, Ordering::Relaxed);
         });
+        // After the update, whose fence stands between: a reader that sees a link of the free list sees a newer version too.
+        self.free_blocks.give_back(&self.shared.details, self.shared.cold[at].details());
         self.free[self.free_len] = slot.0;
         self.free_len += 1;
         let live = &self.shared.tallies.live;

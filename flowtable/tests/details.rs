@@ -6,9 +6,9 @@ mod packets;
 
 use flowtable::{
     Burst, Endpoint, EventKind, Exclusion, Exclusions, Family, FlowRecord, Nanos, NetworkError, Packet,
-    Quote, Role, Sweeper, Timeouts, Tunnel, TunnelKind, Writer, protocol, table,
+    Quote, Role, Sweeper, TableConfig, Timeouts, Tunnel, TunnelKind, Writer, protocol, table, tcp_flag,
 };
-use packets::{MS, config, udp};
+use packets::{MS, Tcp, config, tcp, udp};
 
 const A: (u32, u16) = (10, 40_000);
 const B: (u32, u16) = (20, 53);
@@ -187,4 +187,39 @@ fn excluded_conversations_open_no_flow_and_are_counted() {
     assert_eq!((outcome.in_flows, outcome.excluded), (3, 2), "the flow that was there goes on");
     exclusions.set(&[]);
     assert_eq!(writer.update_burst(&[udp((A.0, 50_000), B, 6)]).in_flows, 1);
+}
+
+/// A segment of ten octets from `port`, or the other way.
+fn segment(port: u16, back: bool, sequence: u32, at_ms: u64) -> Packet {
+    let (from, to) = if back { (B, (A.0, port)) } else { ((A.0, port), B) };
+    tcp(from, to, at_ms, &Tcp { sequence, acknowledgment: 1, payload: 10, flags: tcp_flag::ACK })
+}
+
+#[test]
+fn a_flow_takes_a_block_for_each_thing_it_comes_to_tell_and_gives_all_of_them_back() {
+    let (mut writer, mut sweeper) = table(&TableConfig { details: 3, ..config(8) }).unwrap();
+    let mut missing = |packets: &[Packet]| {
+        writer.serve_retirements(10);
+        assert_eq!(writer.update_burst(packets).in_flows as usize, packets.len());
+        writer.stats().details_missing
+    };
+    // Octets sent again take one for the counts; octets passed over, one for the gap.
+    assert_eq!(missing(&[segment(1, false, 1, 0), segment(1, false, 1, 1), segment(1, false, 21, 2)]), 0);
+    assert_eq!(missing(&[segment(2, false, 1, 3), segment(2, false, 1, 4)]), 0);
+    assert_eq!(
+        missing(&[segment(2, false, 21, 5)]),
+        1,
+        "two of the one flow, one of the other: none is left"
+    );
+    let mut records = Vec::new();
+    sweeper.sweep(Nanos(130_000 * MS), &Timeouts::default(), &mut records);
+    let sent_again = |r: &FlowRecord| r.tcp.unwrap().to_destination.retransmissions;
+    assert_eq!(records.iter().map(sent_again).collect::<Vec<_>>(), [1, 1]);
+    // Gaps both ways, filled at once: both out of order, and in counts of a block of their own.
+    let both_ways = [1, 21, 11].map(|from| [false, true].map(|back| segment(3, back, from, 130_001)));
+    assert_eq!(missing(both_ways.as_flattened()), 1);
+    assert_eq!(missing(&[segment(4, false, 1, 130_002), segment(4, false, 1, 130_003)]), 2);
+    let third = flush(&mut sweeper).into_iter().find(|record| record.source().1 == 3).unwrap().tcp.unwrap();
+    assert_eq!((third.to_destination.out_of_order, third.to_source.out_of_order), (1, 1));
+    assert_eq!(third.to_destination.retransmissions + third.to_source.retransmissions, 0);
 }

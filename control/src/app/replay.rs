@@ -198,7 +198,7 @@ impl Done {
         }
         if self.table.details_missing > 0 {
             problems.push(format!(
-                "{} times a flow wanted details when none were free, so spans lack tunnels, lost segments or events; \
+                "{} times a flow wanted a block of details when none was free, so spans lack tunnels, lost segments or events; \
                  raise flow.details",
                 self.table.details_missing
             ));

@@ -29,8 +29,8 @@ pub struct FlowConfig {
     /// Flows in the table of each worker, 1 to 2^31. The memory is taken at start.
     #[serde(deserialize_with = "units::count")]
     pub capacity: u32,
-    /// Flows of each worker that can have details at a time: a tunnel, lost segments, many events. `None` is a quarter of
-    /// the capacity.
+    /// Blocks of each worker for details that few flows have: a tunnel takes one, counts of lost segments one, gaps in the
+    /// sequence one each way, every seven events beyond the first seven one. `None` is a quarter of the capacity.
     #[serde(serialize_with = "auto_or_number", deserialize_with = "units::auto_or_count")]
     pub details: Option<u32>,
     /// A live flow gets a record at least this often.
@@ -134,7 +134,7 @@ impl FlowConfig {
         }
     }
 
-    /// Flows of each worker that can have details at a time.
+    /// Blocks of each worker for details of flows.
     pub fn details(&self) -> u32 {
         self.details.unwrap_or(self.capacity / 4)
     }

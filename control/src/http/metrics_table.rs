@@ -219,7 +219,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "tapspan_table_details_missing",
         MetricUnit::None,
-        "Times a flow wanted details when none were free; raise flow.details.",
+        "Times a flow wanted a block of details when none was free; raise flow.details.",
         |f, s| workers(f, s, |worker| worker.details_missing),
     ),
     counter("tapspan_ledger_rx", MetricUnit::Packets, "Packets delivered by all ports.", |f, s| {

@@ -35,7 +35,7 @@ pub struct WorkerStatus {
     pub flows_closed: u64,
     /// The part of these that was closed because the room was needed.
     pub flows_evicted: u64,
-    /// Times a flow wanted details (`flow.details`) when none were free: a tunnel, a lost segment or an event no span tells of.
+    /// Times a flow wanted a block of details (`flow.details`) when none was free: a tunnel, a lost segment or an event no span tells of.
     pub details_missing: u64,
 }
 
