@@ -1,18 +1,12 @@
-//! What a slot remembers of a TCP connection: one line for every segment, two for what seldom happens.
+//! What a slot remembers of a TCP connection: one line for every segment, one for what seldom happens.
 //!
 //! Written by the Writer alone, inside the slot's version. Fields in pairs are by canonical direction.
 
-use crate::event::EventKind;
+use crate::events::EVENTS_IN_SLOT;
 use crate::key::Direction;
 use crate::packet::tcp_flag;
 use crate::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use crate::time::Nanos;
-
-/// Events kept in the slot; more go to the flow's details.
-#[cfg(not(loom))]
-pub(crate) const EVENTS_IN_SLOT: usize = 7;
-#[cfg(loom)]
-pub(crate) const EVENTS_IN_SLOT: usize = 1;
 
 /// Written by every TCP segment.
 #[derive(Default)]
@@ -44,21 +38,24 @@ pub(crate) struct Track {
 pub(crate) struct Conn {
     /// As [`Track::common_flag_at`], for [`RARE_FLAGS`] in their order.
     pub(crate) rare_flag_at: [AtomicU32; 6],
-    /// Sequence number after the FIN, where `Meta::FIN` says it was seen.
-    pub(crate) fin_end: [AtomicU32; 2],
-    /// When the connection was seen closed, where `Meta::CLOSED` is set.
-    pub(crate) closed_at: AtomicU64,
-    /// SYN to SYN/ACK in ns, where [`Marks::SND`] says so.
-    pub(crate) handshake_snd: AtomicU64,
-    /// SYN/ACK to ACK in ns, where [`Marks::CND`] says so; before, where [`Marks::ANSWERED`] does, when the SYN/ACK came.
-    pub(crate) handshake_cnd: AtomicU64,
-    /// The first events, see [`pack_event`].
+    /// Until `Meta::CLOSED` is set, the sequence numbers after the FINs, where `Meta::FIN` says they were seen: what is
+    /// acknowledged of a closed connection changes nothing. From then on, when it was seen closed.
+    end: AtomicU64,
+    /// Events beside those of the handshake, see [`crate::events`].
     pub(crate) events: [AtomicU64; EVENTS_IN_SLOT],
+    handshake_low: [AtomicU32; 2],
     /// Events so far, also those that are kept elsewhere or nowhere.
     pub(crate) events_total: AtomicU32,
+    handshake_high: [AtomicU16; 2],
 }
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Track>() == 64 && size_of::<Conn>() == 128);
+const _: () = assert!(size_of::<Track>() == 64 && size_of::<Conn>() == 64);
+
+/// The parts of a handshake, in the order of [`Conn::handshake`].
+pub(crate) const SND: usize = 0;
+pub(crate) const CND: usize = 1;
+/// Longest part of a handshake told apart: 78 hours.
+pub(crate) const HANDSHAKE_MAX_NS: u64 = (1 << 48) - 1;
 
 /// The flags that have their place in [`Track::common_flag_at`].
 const COMMON_FLAGS: [u8; 2] = [tcp_flag::PSH, tcp_flag::ACK];
@@ -86,6 +83,9 @@ impl Marks {
     pub(crate) const SND: u16 = 1 << 7;
     /// SYN/ACK to ACK was measured.
     pub(crate) const CND: u16 = 1 << 8;
+    /// Of the flow's events, how many the handshake's times tell: two bits.
+    const EVENT_TOLD: u16 = 1 << Marks::EVENT_TOLD_BIT;
+    const EVENT_TOLD_BIT: u16 = 9;
 
     #[inline]
     pub(crate) fn has(self, mark: u16) -> bool {
@@ -101,6 +101,18 @@ impl Marks {
     #[must_use]
     pub(crate) fn with(self, mark: u16) -> Marks {
         Marks(self.0 | mark)
+    }
+
+    /// Of the flow's first events, how many are told by the times of the handshake; 3 at most.
+    #[inline]
+    pub(crate) fn events_told(self) -> usize {
+        usize::from(self.0 >> Marks::EVENT_TOLD_BIT & 3)
+    }
+
+    /// One more of them, of which there are less than 3.
+    #[must_use]
+    pub(crate) fn with_event_told(self) -> Marks {
+        Marks(self.0 + Marks::EVENT_TOLD)
     }
 
     #[inline]
@@ -153,6 +165,44 @@ impl Conn {
         self.rare_flag_at.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         self.events_total.store(0, Ordering::Relaxed);
     }
+
+    /// The sequence number after the FIN of `way`, where `Meta::FIN` says it was seen, and until `Meta::CLOSED` is set.
+    #[expect(clippy::cast_possible_truncation, reason = "one half of the word")]
+    pub(crate) fn fin_end(&self, way: Direction) -> u32 {
+        (self.end.load(Ordering::Relaxed) >> (u32::BITS * way as u32)) as u32
+    }
+
+    pub(crate) fn set_fin_end(&self, way: Direction, end: u32) {
+        let shift = u32::BITS * way as u32;
+        let other = self.end.load(Ordering::Relaxed) & !(u64::from(u32::MAX) << shift);
+        self.end.store(other | u64::from(end) << shift, Ordering::Relaxed);
+    }
+
+    /// When the connection was seen closed, where `Meta::CLOSED` is set.
+    pub(crate) fn closed_at(&self) -> Nanos {
+        Nanos(self.end.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_closed_at(&self, at: Nanos) {
+        self.end.store(at.0, Ordering::Relaxed);
+    }
+
+    /// A part of the handshake in ns: SYN to SYN/ACK, where [`Marks::SND`] says so, and SYN/ACK to ACK, where [`Marks::CND`]
+    /// does; before, where [`Marks::ANSWERED`] does, when the SYN/ACK came, modulo 2^48.
+    pub(crate) fn handshake(&self, part: usize) -> u64 {
+        let high = u64::from(self.handshake_high[part].load(Ordering::Relaxed));
+        high << u32::BITS | u64::from(self.handshake_low[part].load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn handshakes(&self) -> [u64; 2] {
+        [SND, CND].map(|part| self.handshake(part))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the lower 48 bits are what is kept")]
+    pub(crate) fn set_handshake(&self, part: usize, ns: u64) {
+        self.handshake_low[part].store(ns as u32, Ordering::Relaxed);
+        self.handshake_high[part].store((ns >> u32::BITS) as u16, Ordering::Relaxed);
+    }
 }
 
 /// Notes at `stamp` the flags of a segment.
@@ -180,37 +230,9 @@ pub(crate) fn flags_at(track: &Track, conn: &Conn) -> [(u8, u32); 8] {
     [p, a, f, s, r, u, e, c]
 }
 
-const KIND_BITS: u32 = 8;
-
-/// An event as a word: its time since the flow's first packet above its kind. Good for two years.
-pub(crate) fn pack_event(kind: EventKind, at: Nanos, first_seen: Nanos) -> u64 {
-    at.since(first_seen).min(u64::MAX >> KIND_BITS) << KIND_BITS | kind as u64
-}
-
-/// What [`pack_event`] packed; `None` for a word that is none of its.
-pub(crate) fn unpack_event(word: u64, first_seen: Nanos) -> Option<crate::event::Event> {
-    let [code, ..] = word.to_le_bytes();
-    let kind = code.checked_sub(1).and_then(|place| EventKind::ALL.get(usize::from(place)))?;
-    Some(crate::event::Event { at: Nanos(first_seen.0.saturating_add(word >> KIND_BITS)), kind: *kind })
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn events_survive_their_word() {
-        let first = Nanos(1_700_000_000_000_000_000);
-        for kind in EventKind::ALL {
-            let at = Nanos(first.0 + 86_400_000_000_123);
-            assert_eq!(
-                unpack_event(pack_event(kind, at, first), first),
-                Some(crate::event::Event { at, kind })
-            );
-        }
-        assert_eq!(unpack_event(pack_event(EventKind::TcpFin, Nanos(5), first), first).unwrap().at, first);
-        assert_eq!(unpack_event(0, first), None);
-    }
 
     #[test]
     fn exchange_and_marks_do_not_disturb_each_other() {
@@ -218,6 +240,30 @@ mod tests {
         track.put_exchange(123_456_789, Marks(Marks::ASKED | Marks::SND));
         track.set_marks(track.marks().without(Marks::ASKED));
         assert_eq!((track.exchange(), track.marks()), (123_456_789, Marks(Marks::SND)));
+    }
+
+    #[test]
+    fn the_words_of_a_handshake_and_of_a_close_do_not_disturb_each_other() {
+        let conn = Conn::default();
+        conn.set_handshake(SND, HANDSHAKE_MAX_NS);
+        conn.set_handshake(CND, 1 << 48 | 5 << 40 | 7);
+        assert_eq!(conn.handshakes(), [HANDSHAKE_MAX_NS, 5 << 40 | 7]);
+        conn.set_fin_end(Direction::LoToHi, u32::MAX);
+        conn.set_fin_end(Direction::HiToLo, 9);
+        conn.set_fin_end(Direction::LoToHi, 8);
+        assert_eq!((conn.fin_end(Direction::LoToHi), conn.fin_end(Direction::HiToLo)), (8, 9));
+        conn.set_closed_at(Nanos(u64::MAX - 1));
+        assert_eq!(conn.closed_at(), Nanos(u64::MAX - 1));
+    }
+
+    #[test]
+    fn marks_count_the_events_told_beside_the_other_marks() {
+        let mut marks = Marks(Marks::CND | Marks::ASKED);
+        for told in 0..3 {
+            assert_eq!(marks.events_told(), told);
+            marks = marks.with_event_told().with(Marks::SND);
+        }
+        assert_eq!((marks.events_told(), marks.has(Marks::CND), marks.has(Marks::ASKED)), (3, true, true));
     }
 
     #[test]

@@ -4,16 +4,11 @@
 //! A flow's blocks are a chain that begins in its cold line. They are part of its slot: written inside the slot's version, and
 //! read with it. The first fifteen words of a block are laid out by its kind.
 
-use crate::connection::EVENTS_IN_SLOT;
+use crate::events::EVENTS_IN_DETAILS;
 use crate::key::Direction;
 use crate::sync::{AtomicU32, Ordering};
 use crate::tunnel::Tunnel;
 
-/// Events the blocks of a flow keep: as many as a record has at most.
-#[cfg(not(loom))]
-pub(crate) const EVENTS_IN_DETAILS: usize = crate::record::Events::MAX;
-#[cfg(loom)]
-pub(crate) const EVENTS_IN_DETAILS: usize = 1;
 /// Gaps in the sequence remembered in each direction.
 pub(crate) const GAPS: usize = 4;
 
@@ -55,7 +50,7 @@ impl Kind {
         Kind(Kind::GAPS + way as u32)
     }
 
-    /// The block with the event at `place` in the ring of those that do not fit into the slot.
+    /// The block with the event at `place` among those that are not in the slot.
     #[expect(clippy::cast_possible_truncation, reason = "the ring is short")]
     pub(crate) fn events(place: usize) -> Kind {
         Kind(Kind::EVENTS + (place / EVENTS_A_BLOCK) as u32)
@@ -209,7 +204,7 @@ impl Block {
         self.set_word(at + 6, rounds.samples);
     }
 
-    /// Keeps the event at `place` in the ring, in the block that [`Kind::events`] says.
+    /// Keeps the event at `place`, in the block that [`Kind::events`] says.
     pub(crate) fn put_event(&self, place: usize, event: u64) {
         self.set_pair(place % EVENTS_A_BLOCK * WORDS_AN_EVENT, event);
     }
@@ -240,16 +235,22 @@ pub(crate) struct DetailsCopy {
     pub(crate) events: [u64; EVENTS_IN_DETAILS],
 }
 
-impl DetailsCopy {
-    /// The words as they are, of the chain that begins with `first`; of one moment only inside the slot's version.
-    pub(crate) fn of(blocks: &[Block], first: DetailsId) -> Option<DetailsCopy> {
-        first.place()?;
-        let mut copy = DetailsCopy {
+impl Default for DetailsCopy {
+    fn default() -> DetailsCopy {
+        DetailsCopy {
             tunnel: None,
             counts: None,
             handshake_jitter: [None; 2],
             events: [0; EVENTS_IN_DETAILS],
-        };
+        }
+    }
+}
+
+impl DetailsCopy {
+    /// The words as they are, of the chain that begins with `first`; of one moment only inside the slot's version.
+    pub(crate) fn of(blocks: &[Block], first: DetailsId) -> Option<DetailsCopy> {
+        first.place()?;
+        let mut copy = DetailsCopy::default();
         for (place, block) in chain(blocks, first) {
             match block.kind() {
                 Kind::TUNNEL => copy.tunnel = block.tunnel(),
@@ -275,23 +276,6 @@ impl DetailsCopy {
             }
         }
     }
-}
-
-/// The words of the events from number `from` up to `total`, oldest first, as far as they are kept: those in the slot
-/// always, of those in the blocks the latest.
-pub(crate) fn events_between<'a>(
-    slot: &'a [u64; EVENTS_IN_SLOT],
-    details: Option<&'a DetailsCopy>,
-    from: u32,
-    total: u32,
-) -> impl Iterator<Item = u64> + 'a {
-    let (from, total) = (from as usize, total as usize);
-    let in_slot = slot[from.min(total).min(EVENTS_IN_SLOT)..total.min(EVENTS_IN_SLOT)].iter().copied();
-    let first = from.max(EVENTS_IN_SLOT).max(total.saturating_sub(EVENTS_IN_DETAILS));
-    let in_details = details.into_iter().flat_map(move |details| {
-        (first..total.max(first)).map(move |at| details.events[(at - EVENTS_IN_SLOT) % EVENTS_IN_DETAILS])
-    });
-    in_slot.chain(in_details)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -361,33 +345,6 @@ mod tests {
                 let kept = block.rounds(part);
                 prop_assert_eq!((kept.begun_at, kept.sample, kept.samples), (begun_at, sample, samples));
             }
-        }
-
-        #[test]
-        fn events_come_in_order_and_the_latest_are_kept(total in 0u32..200, from in 0u32..200) {
-            let mut slot = [0; EVENTS_IN_SLOT];
-            let blocks = pool(5);
-            let first = (0..5).fold(DetailsId::NONE, |next, block| {
-                blocks[block].begin(Kind::events(block * EVENTS_A_BLOCK), next);
-                DetailsId(u32::try_from(block + 1).unwrap())
-            });
-            for event in 0..u64::from(total) {
-                let at = usize::try_from(event).unwrap();
-                match slot.get_mut(at) {
-                    Some(word) => *word = event,
-                    None => {
-                        let place = (at - EVENTS_IN_SLOT) % EVENTS_IN_DETAILS;
-                        block_of(&blocks, first, Kind::events(place)).unwrap().put_event(place, event);
-                    }
-                }
-            }
-            let copy = DetailsCopy::of(&blocks, first).unwrap();
-            let got: Vec<u64> = events_between(&slot, Some(&copy), from.min(total), total).collect();
-            let kept = |event: u64| event < 7 || event + 32 >= u64::from(total);
-            let want: Vec<u64> = (u64::from(from)..u64::from(total)).filter(|event| kept(*event)).collect();
-            prop_assert_eq!(got, want);
-            let none: Vec<u64> = events_between(&slot, None, 0, total).collect();
-            prop_assert_eq!(none.len(), total.min(7) as usize);
         }
     }
 }

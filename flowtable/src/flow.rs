@@ -2,9 +2,10 @@
 //! update of the slot's version alone.
 
 use crate::cold::Cold;
-use crate::connection::{Conn, EVENTS_IN_SLOT, Track, pack_event};
-use crate::details::{Block, Count, EVENTS_IN_DETAILS, Kind, block_of};
+use crate::connection::{Conn, Track};
+use crate::details::{Block, Count, Kind, block_of};
 use crate::event::{EventDetail, EventKind, NetworkError};
+use crate::events::{self, Place};
 use crate::free_blocks::FreeBlocks;
 use crate::key::Direction;
 use crate::slot::{Hot, Lines, Meta, SlotId};
@@ -76,18 +77,15 @@ impl<'a> Flow<'a> {
         if !self.events.keeps(kind) {
             return;
         }
-        let total = self.conn.events_total.load(Ordering::Relaxed);
-        let word = pack_event(kind, at, self.cold.first_seen());
-        match (total as usize).checked_sub(EVENTS_IN_SLOT) {
-            None => self.conn.events[total as usize].store(word, Ordering::Relaxed),
-            Some(beyond) => {
-                let place = beyond % EVENTS_IN_DETAILS;
+        match events::note(self.track, self.conn, kind, at, self.cold.first_seen()) {
+            (Place::Handshake, _) => {}
+            (Place::Slot(place), word) => self.conn.events[place].store(word, Ordering::Relaxed),
+            (Place::Details(place), word) => {
                 if let Some(block) = self.block(Kind::events(place)) {
                     block.put_event(place, word);
                 }
             }
         }
-        self.conn.events_total.store(total.saturating_add(1), Ordering::Relaxed);
     }
 
     /// Counts a segment of `way`.

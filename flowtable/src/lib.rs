@@ -8,6 +8,7 @@ mod cold;
 mod connection;
 mod details;
 mod event;
+mod events;
 mod exclusions;
 mod flow;
 mod free_blocks;

@@ -159,8 +159,8 @@ fn reordering_ns(flow: &Flow<'_>) -> u64 {
     if !(marks.has(Marks::SND) && marks.has(Marks::CND)) {
         return REORDERING_NS;
     }
-    let word = |word: &crate::sync::AtomicU64| word.load(Ordering::Relaxed);
-    word(&flow.conn.handshake_snd).saturating_add(word(&flow.conn.handshake_cnd))
+    let [snd, cnd] = flow.conn.handshakes();
+    snd + cnd
 }
 
 /// Remembers that `start..end` was passed over; with no room for it, the oldest gap is forgotten.

@@ -1,10 +1,10 @@
 //! What is already exported of each flow, and the record that what is new makes. The Sweeper's own.
 
-use crate::connection::{Marks, unpack_event};
-use crate::details::{COUNTS, DetailsCopy, events_between};
-use crate::event::{Event, NetworkError};
+use crate::connection::{CND, Marks, SND};
+use crate::details::{COUNTS, DetailsCopy};
+use crate::event::NetworkError;
 use crate::key::{Direction, protocol};
-use crate::record::{Counters, EndReason, Events, FlowRecord, Initiator, TcpCounts, TcpRecord, Timing};
+use crate::record::{Counters, EndReason, FlowRecord, Initiator, TcpCounts, TcpRecord, Timing};
 use crate::slot::{Meta, Snapshot};
 use crate::sweeper::Last;
 use crate::tcp::TcpState;
@@ -104,7 +104,7 @@ impl Shadow {
             to_source: self.counters(flow, forward.flipped()),
             error: flow.error.or_else(|| unanswered(flow, end_reason)),
             tunnel: last.details.and_then(|details| details.tunnel).map(|tunnel| oriented(tunnel, forward)),
-            events: self.events(last),
+            events: flow.connection.events.since(self.events, last.details, flow.first_seen),
         };
         self.advance(flow, &record);
         record
@@ -168,7 +168,7 @@ impl Shadow {
     fn tcp(&self, last: &Last<'_>, forward: Direction, counts: [TcpCounts; 2]) -> TcpRecord {
         let connection = &last.flow.connection;
         let known = |mark: u16, part: usize| connection.marks.has(mark).then(|| connection.handshake[part]);
-        let (snd, cnd) = (known(Marks::SND, 0), known(Marks::CND, 1));
+        let (snd, cnd) = (known(Marks::SND, SND), known(Marks::CND, CND));
         let [snd_jitter, cnd_jitter] = last.details.map_or([None; 2], |details| details.handshake_jitter);
         let timing = |latency_ns, jitter: Option<f64>| Timing { latency_ns, jitter_ns: jitter.map(whole_ns) };
         let mean = mean_ns(connection.exchange_sum, connection.exchanges);
@@ -186,29 +186,11 @@ impl Shadow {
         }
     }
 
-    /// The events of the window: what the slot itself keeps, and the latest of the others, as many as a record takes.
-    fn events(&self, last: &Last<'_>) -> Events {
-        let connection = &last.flow.connection;
-        let total = connection.events_total;
-        if total == self.events {
-            return Events::default();
-        }
-        let words = events_between(&connection.events, last.details, self.events, total);
-        let mut kept: Vec<Event> =
-            words.filter_map(|word| unpack_event(word, last.flow.first_seen)).collect();
-        if let Some(more) = kept.len().checked_sub(Events::MAX).filter(|more| *more > 0) {
-            let in_slot = (connection.events.len()).saturating_sub(self.events as usize);
-            kept.drain(in_slot..in_slot + more);
-        }
-        let all = total.saturating_sub(self.events);
-        Events { dropped: all.saturating_sub(u32::try_from(kept.len()).unwrap_or(u32::MAX)), kept }
-    }
-
     fn advance(&mut self, flow: &Snapshot, record: &FlowRecord) {
         self.packets = flow.packets;
         self.bytes = flow.bytes;
         self.window_start = flow.last_seen.0;
-        self.events = flow.connection.events_total;
+        self.events = flow.connection.events.total;
         self.number += 1;
         self.marks = self.marks & DETAILED
             | ORIENTED

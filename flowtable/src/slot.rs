@@ -4,9 +4,10 @@
 //! update with the hot line's version (odd while it writes); a reader takes the words between two equal even versions.
 
 use crate::cold::Cold;
-use crate::connection::{Conn, EVENTS_IN_SLOT, Marks, Track, flags_at};
+use crate::connection::{Conn, Marks, Track, flags_at};
 use crate::details::DetailsId;
 use crate::event::NetworkError;
+use crate::events::EventsCopy;
 use crate::hash::KeyHasher;
 use crate::key::{Direction, Family, FlowKey, protocol};
 use crate::packet::FirstPacket;
@@ -238,29 +239,29 @@ pub(crate) struct Connection {
     pub(crate) exchanges: u32,
     pub(crate) exchange_sum: u64,
     pub(crate) exchange_jitter: f64,
-    pub(crate) events: [u64; EVENTS_IN_SLOT],
-    pub(crate) events_total: u32,
+    pub(crate) events: EventsCopy,
 }
 
 impl Connection {
     /// Of other protocols than TCP no more than the events: the lines hold what an earlier flow left there.
     fn read(track: &Track, conn: &Conn, protocol: u8) -> Connection {
         let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
-        let events_total = conn.events_total.load(Ordering::Relaxed);
-        let events = if events_total > 0 { conn.events.each_ref().map(word) } else { [0; EVENTS_IN_SLOT] };
-        let events = Connection { events, events_total, ..Connection::default() };
+        let total = conn.events_total.load(Ordering::Relaxed);
+        let in_slot = if total > 0 { conn.events.each_ref().map(word) } else { Default::default() };
+        let events = EventsCopy { total, in_slot, ..EventsCopy::default() };
         if protocol != protocol::TCP {
-            return events;
+            return Connection { events, ..Connection::default() };
         }
+        let (marks, handshake) = (track.marks(), conn.handshakes());
         Connection {
             flags_at: flags_at(track, conn),
-            closed_at: Nanos(word(&conn.closed_at)),
-            marks: track.marks(),
-            handshake: [word(&conn.handshake_snd), word(&conn.handshake_cnd)],
+            closed_at: conn.closed_at(),
+            marks,
+            handshake,
             exchanges: track.exchanges.load(Ordering::Relaxed),
             exchange_sum: word(&track.exchange_sum),
             exchange_jitter: f64::from_bits(word(&track.exchange_jitter)),
-            ..events
+            events: EventsCopy { marks, handshake, ..events },
         }
     }
 }

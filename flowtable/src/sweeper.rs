@@ -133,8 +133,9 @@ impl Sweeper {
             packets: hot.packets[0].load(Ordering::Relaxed) + hot.packets[1].load(Ordering::Relaxed),
         };
         let known = shadow.generation() == meta.generation();
-        // Written before the mark that it is closed, and once: a value of the slot's earlier flow is older, and leads to the copy.
-        let closed_at = || Nanos(self.shared.conn[at].closed_at.load(Ordering::Relaxed));
+        // Written before the mark that it is closed, and once. What was there before may be read all the same: it leads to the
+        // copy, or to the next sweep.
+        let closed_at = || self.shared.conn[at].closed_at();
         let waits = !meta.has(Meta::CLOSED) || rules.now.since(closed_at()) < rules.timeouts.close_linger_ns;
         if known && waits && rules.end(&glance).is_none() && !rules.active(shadow.cut_ms()) {
             return;

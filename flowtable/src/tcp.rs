@@ -7,6 +7,7 @@ use crate::key::{Direction, protocol};
 use crate::packet::{Packet, tcp_flag};
 use crate::slot::Meta;
 use crate::sync::Ordering;
+use crate::time::Nanos;
 use crate::{handshake, orientation, plain, sequence};
 
 /// State of the initiator's endpoint as inferred at the probe.
@@ -173,8 +174,8 @@ fn transition(flow: &mut Flow<'_>, packet: &Packet) {
         meta.has_by(Meta::FIN_ACKED, Direction::LoToHi) && meta.has_by(Meta::FIN_ACKED, Direction::HiToLo);
     if !before.has(Meta::CLOSED) && (segment.flags & tcp_flag::RST != 0 || both_acked) {
         meta.set(Meta::CLOSED);
-        let closed_at = packet.at.0.max(flow.hot.last_seen.load(Ordering::Relaxed));
-        flow.conn.closed_at.store(closed_at, Ordering::Relaxed);
+        let last_seen = Nanos(flow.hot.last_seen.load(Ordering::Relaxed));
+        flow.conn.set_closed_at(packet.at.max(last_seen));
     }
     flow.set_meta(meta);
 }
@@ -197,21 +198,25 @@ fn synchronize(flow: &mut Flow<'_>, meta: &mut Meta, packet: &Packet) {
     }
 }
 
-/// FINs, and the ACKs of FINs.
+/// FINs, and the ACKs of FINs. Of a closed connection both FINs are acknowledged, or it was reset, and stays [`TcpState::Closed`]:
+/// where its FINs end is not remembered.
 fn finish(flow: &mut Flow<'_>, meta: &mut Meta, packet: &Packet) {
     let (segment, direction) = (&packet.tcp, packet.direction);
     if segment.flags & tcp_flag::FIN != 0 {
         let end = segment.sequence.wrapping_add(sequence::sequence_length(segment));
-        flow.conn.fin_end[direction as usize].store(end, Ordering::Relaxed);
+        if !meta.has(Meta::CLOSED) {
+            flow.conn.set_fin_end(direction, end);
+        }
         meta.set_by(Meta::FIN, direction);
         flow.event(EventKind::TcpFin, packet.at);
     }
     let peer = direction.flipped();
-    if segment.flags & tcp_flag::ACK != 0 && meta.has_by(Meta::FIN, peer) {
-        let fin_end = flow.conn.fin_end[peer as usize].load(Ordering::Relaxed);
-        if reaches(segment.acknowledgment, fin_end) {
-            meta.set_by(Meta::FIN_ACKED, peer);
-        }
+    let awaited = meta.has_by(Meta::FIN, peer) && !meta.has(Meta::CLOSED);
+    if segment.flags & tcp_flag::ACK != 0
+        && awaited
+        && reaches(segment.acknowledgment, flow.conn.fin_end(peer))
+    {
+        meta.set_by(Meta::FIN_ACKED, peer);
     }
 }
 
