@@ -12,6 +12,7 @@ mod events;
 mod exclusions;
 mod flow;
 mod free_blocks;
+mod free_slots;
 mod handshake;
 mod hash;
 mod index;

@@ -31,7 +31,7 @@ pub(crate) struct Hot {
     pub(crate) packets: [AtomicU64; 2],
     /// Octets by canonical direction.
     pub(crate) bytes: [AtomicU64; 2],
-    /// [`KeyWords::hot`]; written at open.
+    /// [`KeyWords::hot`]; written at open. The first of a free slot is the link of [`crate::free_slots`].
     pub(crate) key: [AtomicU64; 2],
 }
 #[cfg(not(loom))]

@@ -35,14 +35,10 @@ fn retire_capacity(_capacity: usize) -> usize {
     2
 }
 
-/// Memory a flow takes, in bytes: hot, track and cold line, connection, shadow, its share of the index, and a place in the
-/// free list. The same for IPv4 and IPv6.
-pub const BYTES_PER_FLOW: usize = size_of::<Busy>()
-    + size_of::<Conn>()
-    + size_of::<Cold>()
-    + size_of::<Shadow>()
-    + INDEX_BYTES_PER_SLOT
-    + size_of::<u32>();
+/// Memory a flow takes, in bytes: hot, track and cold line, connection, shadow, and its share of the index. The same for IPv4
+/// and IPv6.
+pub const BYTES_PER_FLOW: usize =
+    size_of::<Busy>() + size_of::<Conn>() + size_of::<Cold>() + size_of::<Shadow>() + INDEX_BYTES_PER_SLOT;
 
 /// Memory of each of [`TableConfig::details`], in bytes: the block and its shadow.
 pub const BYTES_PER_DETAILS: usize = size_of::<Block>() + size_of::<DetailsShadow>();
@@ -190,6 +186,6 @@ pub fn table(config: &TableConfig) -> Result<(Writer, Sweeper), MemoryError> {
         tallies: Tallies::default(),
     });
     let sweeper = Sweeper::new(Arc::clone(&shared))?;
-    let writer = Writer::new(shared, index, config)?;
+    let writer = Writer::new(shared, index, config);
     Ok((writer, sweeper))
 }

@@ -11,10 +11,11 @@ use crate::event::{EventDetail, EventKind};
 use crate::exclusions::Exclusions;
 use crate::flow::Flow;
 use crate::free_blocks::FreeBlocks;
+use crate::free_slots::FreeSlots;
 use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
 use crate::key::{FlowKey, protocol};
-use crate::mem::{MemoryError, Slab, prefetch};
+use crate::mem::prefetch;
 use crate::packet::{Packet, Quote, Role, tcp_flag};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
@@ -38,9 +39,7 @@ pub struct Writer {
     shared: Arc<Shared>,
     index: Index,
     hasher: KeyHasher,
-    /// Free slots, a stack: the slot freed last is the warmest.
-    free: Slab<u32>,
-    free_len: usize,
+    free: FreeSlots,
     service_ports: Box<[u16]>,
     /// No flow starts before this: the end of the latest one that ended, and a nanosecond. Time does not run backwards, and
     /// no two flows of a key share their start.
@@ -96,18 +95,12 @@ enum Admission {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, index: Index, config: &TableConfig) -> Result<Self, MemoryError> {
-        let capacity = shared.busy.len();
-        let mut free: Slab<u32> = Slab::zeroed(capacity)?;
-        for (slot, entry) in (0..).zip(free.iter_mut().rev()) {
-            *entry = slot;
-        }
-        Ok(Writer {
+    pub(crate) fn new(shared: Arc<Shared>, index: Index, config: &TableConfig) -> Writer {
+        Writer {
             free_blocks: FreeBlocks::all(&shared.details),
             hasher: shared.hasher.clone(),
             index,
-            free,
-            free_len: capacity,
+            free: FreeSlots::all(),
             service_ports: config.service_ports.clone().into_boxed_slice(),
             floor: Nanos(0),
             staged: [NOTHING_STAGED; MAX_BURST],
@@ -116,7 +109,7 @@ impl Writer {
             evictions_left: 0,
             exclusions: Arc::default(),
             events: config.events,
-        })
+        }
     }
 
     /// Counts every packet in its flow, opening flows as needed, and marks the flows that ICMP errors quote, in the order
@@ -246,7 +239,7 @@ impl Writer {
         let shared = &self.shared;
         let shadows =
             shared.busy.len() * size_of::<Shadow>() + shared.details.len() * size_of::<DetailsShadow>();
-        shared.bytes() + self.index.bytes() + self.free.bytes() + shadows
+        shared.bytes() + self.index.bytes() + shadows
     }
 
     /// Counts the packet in its flow in one step; `false`, having done nothing, where that will not do.
@@ -323,25 +316,29 @@ impl Writer {
         if self.exclusions.covers(packet) {
             return Admission::Excluded;
         }
-        if self.free_len == 0 && !self.evict(hash) {
+        let Some(slot) = self.vacant(hash) else {
             return Admission::Full;
-        }
-        let slot = SlotId(self.free[self.free_len - 1]);
+        };
         let entered = self.index.insert(hash, slot) || (self.evict(hash) && self.index.insert(hash, slot));
         if !entered {
+            let hot = &self.shared.busy[slot.0 as usize].hot;
+            hot.version.update(|| self.free.give_back(&self.shared.busy, slot));
             return Admission::Full;
         }
-        // An eviction just now put its slot on top of the stack; take the one that was entered.
-        if self.free[self.free_len - 1] != slot.0 {
-            self.free.swap_top(self.free_len);
-        }
-        self.free_len -= 1;
         let tallies = &self.shared.tallies;
         tallies.live.store(tallies.live.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let region = &self.shared.regions[slot.0 as usize / REGION_SLOTS];
         region.store(region.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.open(slot, brief, packet, tunnel, words);
         Admission::Counted
+    }
+
+    /// A slot for a flow of `hash`: a free one, or that of a flow it ends.
+    fn vacant(&mut self, hash: KeyHash) -> Option<SlotId> {
+        if let Some(slot) = self.free.take(&self.shared.busy) {
+            return Some(slot);
+        }
+        if self.evict(hash) { self.free.take(&self.shared.busy) } else { None }
     }
 
     fn open(
@@ -450,27 +447,13 @@ impl Writer {
         let hot = &self.shared.busy[at].hot;
         let removed = self.index.remove(self.hasher.hash(hot.key_words().hot), slot);
         debug_assert!(removed, "every live slot is in the index");
-        hot.version.update(|| {
-            let meta = hot.meta.load(Ordering::Relaxed);
-            hot.meta.store(meta & !Meta::LIVE, Ordering::Relaxed);
-        });
+        hot.version.update(|| self.free.give_back(&self.shared.busy, slot));
         // After the update, whose fence stands between: a reader that sees a link of the free list sees a newer version too.
         self.free_blocks.give_back(&self.shared.details, self.shared.cold[at].details());
-        self.free[self.free_len] = slot.0;
-        self.free_len += 1;
         let live = &self.shared.tallies.live;
         live.store(live.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         let region = &self.shared.regions[at / REGION_SLOTS];
         region.store(region.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-    }
-}
-
-impl Slab<u32> {
-    /// Exchanges the two topmost of the first `len` entries.
-    fn swap_top(&mut self, len: usize) {
-        if len >= 2 {
-            self.swap(len - 1, len - 2);
-        }
     }
 }
 
