@@ -130,14 +130,15 @@ impl Sweeper {
             meta,
             last_seen: Nanos(hot.last_seen.load(Ordering::Relaxed)),
             protocol: protocol_of(hot.key[1].load(Ordering::Relaxed)),
-            packets: hot.packets[0].load(Ordering::Relaxed) + hot.packets[1].load(Ordering::Relaxed),
+            packets: hot.packets.each_ref().map(|packets| packets.load(Ordering::Relaxed)),
         };
         let known = shadow.generation() == meta.generation();
         // Written before the mark that it is closed, and once. What was there before may be read all the same: it leads to the
         // copy, or to the next sweep.
         let closed_at = || self.shared.conn[at].closed_at();
         let waits = !meta.has(Meta::CLOSED) || rules.now.since(closed_at()) < rules.timeouts.close_linger_ns;
-        if known && waits && rules.end(&glance).is_none() && !rules.active(shadow.cut_ms()) {
+        let due = rules.active(shadow.cut_ms()) || shadow.is_full(glance.packets);
+        if known && waits && rules.end(&glance).is_none() && !due {
             return;
         }
         let Some((last, details)) = self.snapshot(slot, sink, report) else {
@@ -153,7 +154,7 @@ impl Sweeper {
                 // A full mailbox keeps the flow until the next sweep; its shadow already holds all there is.
                 let _ = self.shared.retire.put(Retire { slot, version: last.version });
             }
-            None if rules.active(self.shadows[at].cut_ms()) => {
+            None if rules.active(self.shadows[at].cut_ms()) || self.shadows[at].is_full(last.packets) => {
                 self.cut(slot, &all, EndReason::ActiveTimeout, rules.now, sink, report);
             }
             None => {}
@@ -214,7 +215,7 @@ impl Sweeper {
     ) {
         let shadow = &mut self.shadows[slot.0 as usize];
         shadow.begin_window(now);
-        if last.flow.packets_total() == shadow.packets_total() {
+        if shadow.has_all(last.flow.packets) {
             return;
         }
         let counts = last.details.and_then(|details| details.counts);
@@ -246,7 +247,7 @@ struct Glance {
     meta: Meta,
     last_seen: Nanos,
     protocol: u8,
-    packets: u64,
+    packets: [u64; 2],
 }
 
 impl Glance {
@@ -255,7 +256,7 @@ impl Glance {
             meta: last.meta,
             last_seen: last.last_seen,
             protocol: last.key.protocol,
-            packets: last.packets_total(),
+            packets: last.packets,
         }
     }
 }
@@ -272,7 +273,8 @@ impl Rules<'_> {
     fn end(&self, glance: &Glance) -> Option<EndReason> {
         let idle = self.timeouts.idle_ns(glance.protocol, glance.meta.state());
         let silent = self.now.since(glance.last_seen);
-        let shrink = if glance.packets <= 1 { self.single } else { self.other };
+        let [lo_to_hi, hi_to_lo] = glance.packets;
+        let shrink = if lo_to_hi + hi_to_lo <= 1 { self.single } else { self.other };
         if silent >= idle {
             Some(EndReason::IdleTimeout)
         } else if shrink > 0 && silent >= idle >> shrink {
@@ -287,5 +289,51 @@ impl Rules<'_> {
         // The sweeper's clock may lag behind a packet's: a window from the future has lasted for 0 ms.
         let lasted = millis(self.now).wrapping_sub(cut_ms).cast_signed().max(0);
         u64::from(lasted.unsigned_abs()) * crate::shadow::NANOS_PER_MILLI >= self.timeouts.active_ns
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::key::{Endpoint, Family, FlowKey, protocol};
+    use crate::packet::{FirstPacket, Packet, Role, TcpSegment};
+    use crate::record::FlowRecord;
+    use crate::table::{TableConfig, table};
+
+    /// Packets nobody has the time to send: what the Writer would have counted is put in its place.
+    #[test]
+    fn a_window_of_2_to_the_31_packets_is_cut_before_its_time() {
+        let (mut writer, mut sweeper) =
+            table(&TableConfig { capacity: 4, ..TableConfig::default() }).unwrap();
+        let end = |port| Endpoint { address: 1, port };
+        let (key, direction) = FlowKey::canonical(Family::V4, protocol::UDP, end(1), end(2));
+        writer.update_burst(&[Packet {
+            key,
+            direction,
+            at: Nanos(0),
+            bytes: 100,
+            role: Role::Unknown,
+            tcp: TcpSegment::default(),
+            first: FirstPacket::default(),
+            tunnel: 0,
+        }]);
+        let mut sent = |packets: [u64; 2]| {
+            let hot = &sweeper.shared.busy[0].hot;
+            hot.packets.iter().zip(packets).for_each(|(word, total)| word.store(total, Ordering::Relaxed));
+            let mut records: Vec<FlowRecord> = Vec::new();
+            sweeper.sweep(Nanos(1), &Timeouts::default(), &mut records);
+            records.first().map(|record| {
+                let new = [record.to_destination.packets_delta, record.to_source.packets_delta];
+                (record.end_reason, new)
+            })
+        };
+        let (half, quarter) = (1 << 31, 1 << 30);
+        assert_eq!(sent([1, 0]), None);
+        assert_eq!(sent([half - 1, 0]), None);
+        assert_eq!(sent([half, 0]), Some((EndReason::ActiveTimeout, [half, 0])));
+        assert_eq!(sent([half + quarter, quarter - 1]), None);
+        assert_eq!(sent([half + quarter, quarter]), Some((EndReason::ActiveTimeout, [quarter, quarter])));
+        assert_eq!(sent([half * 2, half]), Some((EndReason::ActiveTimeout, [quarter, half - quarter])));
+        assert_eq!(sent([half * 2, half]), None);
     }
 }
