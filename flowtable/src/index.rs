@@ -8,12 +8,13 @@ use crate::slot::SlotId;
 
 /// Buckets a search looks at, at most.
 pub(crate) const PROBE_LIMIT: usize = 16;
-/// Slots of the table for each bucket: half of the lanes, so that a bucket in fifty overflows.
-const SLOTS_PER_BUCKET: usize = LANES / 2;
-/// Index memory for each slot of the table.
-pub(crate) const INDEX_BYTES_PER_SLOT: usize = size_of::<Bucket>() / SLOTS_PER_BUCKET;
+/// Slots of the table for each bucket, so that of a full table's buckets one in twenty-three overflows, and of one that is four
+/// fifths full one in a hundred.
+const SLOTS_PER_BUCKET: usize = 6;
+/// Index memory for each slot of the table, rounded up.
+pub(crate) const INDEX_BYTES_PER_SLOT: usize = size_of::<Bucket>().div_ceil(SLOTS_PER_BUCKET);
 
-/// One cache line: eight tags, their slots, and how many entries were passed on to later buckets.
+/// One cache line: ten tags, their slots, and how many entries were passed on to later buckets.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct Bucket {

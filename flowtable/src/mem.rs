@@ -1,4 +1,4 @@
-//! Memory of the table: zeroed slabs on huge pages, taken and touched at start, prefetch, and the compare of eight words at
+//! Memory of the table: zeroed slabs on huge pages, taken and touched at start, prefetch, and the compare of ten words at
 //! once. The crate's only unsafe code.
 #![expect(unsafe_code, reason = "mapping memory, prefetching and vector instructions have no safe form")]
 
@@ -180,7 +180,7 @@ pub(crate) fn prefetch<T>(value: &T) {
 }
 
 /// Words that [`lanes_equal`] compares at once.
-pub(crate) const LANES: usize = 8;
+pub(crate) const LANES: usize = 10;
 
 /// The lanes that hold `wanted`, one bit a lane.
 #[inline(always)]
@@ -188,17 +188,23 @@ pub(crate) fn lanes_equal(lanes: [u16; LANES], wanted: u16) -> u32 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use std::arch::x86_64 as simd;
-        let [a, b, c, d, e, f, g, h] = lanes.map(u16::cast_signed);
+        let [a, b, c, d, e, f, g, h, ..] = lanes.map(u16::cast_signed);
+        let [.., i, j] = lanes.map(u32::from);
         // SAFETY: this instruction and those below are SSE2, which is part of x86-64; they work on values, not on memory.
-        let held = unsafe { simd::_mm_set_epi16(h, g, f, e, d, c, b, a) };
+        let first = unsafe { simd::_mm_set_epi16(h, g, f, e, d, c, b, a) };
+        // The two words that are left, and zeros, whose lanes the mask below leaves out.
+        // SAFETY: as above.
+        let last = unsafe { simd::_mm_cvtsi32_si128((i | j << 16).cast_signed()) };
         // SAFETY: as above.
         let wanted = unsafe { simd::_mm_set1_epi16(wanted.cast_signed()) };
         // SAFETY: as above.
-        let equal = unsafe { simd::_mm_cmpeq_epi16(held, wanted) };
+        let first = unsafe { simd::_mm_cmpeq_epi16(first, wanted) };
         // SAFETY: as above.
-        let octets = unsafe { simd::_mm_packs_epi16(equal, equal) };
+        let last = unsafe { simd::_mm_cmpeq_epi16(last, wanted) };
         // SAFETY: as above.
-        unsafe { simd::_mm_movemask_epi8(octets) }.cast_unsigned() & 0xff
+        let octets = unsafe { simd::_mm_packs_epi16(first, last) };
+        // SAFETY: as above.
+        unsafe { simd::_mm_movemask_epi8(octets) }.cast_unsigned() & ((1 << LANES) - 1)
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     lanes.iter().enumerate().fold(0, |found, (lane, &held)| found | u32::from(held == wanted) << lane)
