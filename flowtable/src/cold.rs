@@ -1,9 +1,10 @@
-//! What a slot keeps of the flow's first packet, and the parts of its key that the hot line has no room for: one line.
+//! What a slot keeps of the flow's first packets, and the parts of its key that the hot line has no room for: one line.
 //!
 //! Written by the Writer alone, inside the slot's version.
 
 use crate::details::DetailsId;
 use crate::event::NetworkError;
+use crate::events::EVENTS_IN_COLD;
 use crate::hash::KeyHasher;
 use crate::key::{Direction, Family, FlowKey, protocol};
 use crate::packet::{FirstPacket, Packet, PortId};
@@ -11,13 +12,14 @@ use crate::slot::{KeyWords, ONE_WAY_PORT_BIT, halves, is_narrow, joined, protoco
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::time::Nanos;
 
-/// Written when the flow opens; after that, only the word of details and error, and that the tunnel is told.
+/// Written when the flow opens; after that by SYNs their numbers, by events their words where the key leaves them, and seldom the
+/// word of details and error, and that the tunnel is told.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct Cold {
-    /// Of a wide key: the upper half of the lower address, and both halves of the higher one. What is missing is in the hot
-    /// line under [`KeyHasher::mask`].
-    addresses: [AtomicU64; 3],
+    /// Of a wide key: the upper half of the lower address, and both halves of the higher one; what is missing is in the hot
+    /// line under [`KeyHasher::mask`]. Of a flow whose key is narrow: events, see [`crate::events`].
+    addresses_or_events: [AtomicU64; 3],
     /// Id of the tunnel in the key; its kind is among the facts.
     tunnel_id: AtomicU32,
     /// The first of the flow's blocks of details in the lower 28 bits, what its conversation failed at in the upper four.
@@ -42,7 +44,7 @@ impl Cold {
         if !is_narrow(&packet.key) {
             let [lo_high, _] = halves(packet.key.lo_address);
             let [high, low] = halves(packet.key.hi_address);
-            for (word, value) in self.addresses.iter().zip([lo_high, high, low]) {
+            for (word, value) in self.addresses_or_events.iter().zip([lo_high, high, low]) {
                 word.store(value, Ordering::Relaxed);
             }
         }
@@ -83,8 +85,23 @@ impl Cold {
     /// The upper half of the lower address, and the higher address.
     #[inline]
     fn kept_addresses(&self) -> (u64, u128) {
-        let [lo_high, high, low] = self.addresses.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let [lo_high, high, low] = self.words();
         (lo_high, joined(high, low))
+    }
+
+    #[inline]
+    fn words(&self) -> [u64; 3] {
+        self.addresses_or_events.each_ref().map(|word| word.load(Ordering::Relaxed))
+    }
+
+    /// The words for events of a flow whose key is narrow.
+    pub(crate) fn events(&self) -> [u64; EVENTS_IN_COLD] {
+        let words = self.words();
+        std::array::from_fn(|at| words[at])
+    }
+
+    pub(crate) fn put_event(&self, place: usize, event: u64) {
+        self.addresses_or_events[place].store(event, Ordering::Relaxed);
     }
 
     #[inline]

@@ -2,7 +2,7 @@
 //!
 //! Written by the Writer alone, inside the slot's version. Fields in pairs are by canonical direction.
 
-use crate::events::EVENTS_IN_SLOT;
+use crate::events::EVENTS_IN_CONN;
 use crate::key::Direction;
 use crate::packet::tcp_flag;
 use crate::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -42,7 +42,7 @@ pub(crate) struct Conn {
     /// acknowledged of a closed connection changes nothing. From then on, when it was seen closed.
     end: AtomicU64,
     /// Events beside those of the handshake, see [`crate::events`].
-    pub(crate) events: [AtomicU64; EVENTS_IN_SLOT],
+    pub(crate) events: [AtomicU64; EVENTS_IN_CONN],
     handshake_low: [AtomicU32; 2],
     /// Events so far, also those that are kept elsewhere or nowhere.
     pub(crate) events_total: AtomicU32,

@@ -11,9 +11,12 @@ use crate::record::Events;
 use crate::sync::Ordering;
 use crate::time::Nanos;
 
-/// Events kept in the slot beside those of the handshake.
+/// Events beside those of the handshake that [`Conn::events`] keeps.
 #[cfg(not(loom))]
-pub(crate) const EVENTS_IN_SLOT: usize = 2;
+pub(crate) const EVENTS_IN_CONN: usize = 2;
+/// Events kept in the cold line of a flow whose key is narrow, where that of another has addresses.
+#[cfg(not(loom))]
+pub(crate) const EVENTS_IN_COLD: usize = 3;
 /// The first events of a flow, which later ones do not displace.
 #[cfg(not(loom))]
 const FIRST_EVENTS: usize = 7;
@@ -22,14 +25,18 @@ const FIRST_EVENTS: usize = 7;
 const LATEST_EVENTS: usize = Events::MAX;
 
 #[cfg(loom)]
-pub(crate) const EVENTS_IN_SLOT: usize = 0;
+pub(crate) const EVENTS_IN_CONN: usize = 0;
+#[cfg(loom)]
+pub(crate) const EVENTS_IN_COLD: usize = 0;
 #[cfg(loom)]
 const FIRST_EVENTS: usize = 1;
 #[cfg(loom)]
 const LATEST_EVENTS: usize = 1;
 
+/// Words for events in a slot.
+const EVENTS_IN_SLOT: usize = EVENTS_IN_CONN + EVENTS_IN_COLD;
 /// Of the first events, those the slot may have no word for.
-const FIRST_IN_DETAILS: usize = FIRST_EVENTS - EVENTS_IN_SLOT;
+const FIRST_IN_DETAILS: usize = FIRST_EVENTS - EVENTS_IN_CONN;
 /// Places for events in a flow's details.
 pub(crate) const EVENTS_IN_DETAILS: usize = FIRST_IN_DETAILS + LATEST_EVENTS;
 
@@ -67,33 +74,30 @@ pub(crate) enum Place {
     /// In the handshake's times.
     Handshake,
     /// Among [`Conn::events`].
-    Slot(usize),
+    Conn(usize),
+    /// Among those of the cold line.
+    Cold(usize),
     /// Among the events of the flow's details.
     Details(usize),
 }
 
-/// The place of event `number` in a flow of which the first `told` are the handshake's. That one is fixed from the first other
-/// event on.
-fn place(number: usize, told: usize) -> Place {
-    match number.checked_sub(told) {
-        None => Place::Handshake,
-        Some(at) if at < EVENTS_IN_SLOT => Place::Slot(at),
-        Some(at) => match number.checked_sub(FIRST_EVENTS) {
-            None => Place::Details(at - EVENTS_IN_SLOT),
-            Some(later) => Place::Details(FIRST_IN_DETAILS + later % LATEST_EVENTS),
-        },
+/// The place of event `number` in a flow of which the first `told` are the handshake's, and whose key is `wide` or not. What is
+/// told is fixed from the first other event on.
+fn place(number: usize, told: usize, wide: bool) -> Place {
+    let in_slot = if wide { EVENTS_IN_CONN } else { EVENTS_IN_SLOT };
+    match (number.checked_sub(told), number.checked_sub(FIRST_EVENTS)) {
+        (None, _) => Place::Handshake,
+        (Some(_), Some(later)) => Place::Details(FIRST_IN_DETAILS + later % LATEST_EVENTS),
+        (Some(at), None) if at < EVENTS_IN_CONN => Place::Conn(at),
+        (Some(at), None) if at < in_slot => Place::Cold(at - EVENTS_IN_CONN),
+        (Some(at), None) => Place::Details(at - in_slot),
     }
 }
 
-/// Counts an event `at`. Gives its word and where that belongs; [`Place::Handshake`] where no word is needed.
-pub(crate) fn note(
-    track: &Track,
-    conn: &Conn,
-    kind: EventKind,
-    at: Nanos,
-    first_seen: Nanos,
-) -> (Place, u64) {
-    let word = pack(kind, at.since(first_seen).min(OFFSET_MAX_NS));
+/// Counts an event `offset_ns` after the start of a flow whose key is `wide` or not. Gives its word and where that belongs;
+/// [`Place::Handshake`] where no word is needed.
+pub(crate) fn note(track: &Track, conn: &Conn, wide: bool, kind: EventKind, offset_ns: u64) -> (Place, u64) {
+    let word = pack(kind, offset_ns.min(OFFSET_MAX_NS));
     let number = conn.events_total.load(Ordering::Relaxed);
     conn.events_total.store(number.saturating_add(1), Ordering::Relaxed);
     let marks = track.marks();
@@ -103,7 +107,7 @@ pub(crate) fn note(
         track.set_marks(marks.with_event_told());
         return (Place::Handshake, word);
     }
-    (place(number as usize, told), word)
+    (place(number as usize, told, wide), word)
 }
 
 /// What a copy of a slot has of the flow's events.
@@ -111,7 +115,9 @@ pub(crate) fn note(
 pub(crate) struct EventsCopy {
     /// Events so far, also those that are kept nowhere.
     pub(crate) total: u32,
-    pub(crate) in_slot: [u64; EVENTS_IN_SLOT],
+    pub(crate) in_conn: [u64; EVENTS_IN_CONN],
+    /// Where the key is wide, none.
+    pub(crate) in_cold: Option<[u64; EVENTS_IN_COLD]>,
     pub(crate) marks: Marks,
     pub(crate) handshake: [u64; 2],
 }
@@ -138,11 +144,12 @@ impl EventsCopy {
         let total = self.total as usize;
         let first = from.min(total)..total.min(FIRST_EVENTS);
         let latest = from.max(FIRST_EVENTS).max(total.saturating_sub(LATEST_EVENTS))..total;
-        let told = self.marks.events_told();
+        let (told, wide) = (self.marks.events_told(), self.in_cold.is_none());
         first.chain(latest).map(move |number| {
-            let word = match place(number, told) {
+            let word = match place(number, told, wide) {
                 Place::Handshake => of_handshake(number, self.marks, self.handshake),
-                Place::Slot(at) => self.in_slot.get(at).copied(),
+                Place::Conn(at) => self.in_conn.get(at).copied(),
+                Place::Cold(at) => self.in_cold.and_then(|words| words.get(at).copied()),
                 Place::Details(at) => details.and_then(|details| details.events.get(at)).copied(),
             };
             word.unwrap_or(0)
@@ -166,10 +173,10 @@ mod tests {
     }
 
     /// A slot and its details, and every event that was noted there.
-    #[derive(Default)]
     struct Noted {
         track: Track,
         conn: Conn,
+        in_cold: Option<[u64; EVENTS_IN_COLD]>,
         details: DetailsCopy,
         all: Vec<Event>,
     }
@@ -177,15 +184,21 @@ mod tests {
     const START: Nanos = Nanos(1_000);
 
     impl Noted {
-        fn note(&mut self, kind: EventKind, at: u64) -> Place {
-            let at = Nanos(START.0 + at);
-            let (place, word) = note(&self.track, &self.conn, kind, at, START);
+        fn in_flow_with_a_key(wide: bool) -> Noted {
+            let in_cold = (!wide).then_some([77; EVENTS_IN_COLD]);
+            let (track, conn, details) = (Track::default(), Conn::default(), DetailsCopy::default());
+            Noted { track, conn, in_cold, details, all: Vec::new() }
+        }
+
+        fn note(&mut self, kind: EventKind, offset: u64) -> Place {
+            let (place, word) = note(&self.track, &self.conn, self.in_cold.is_none(), kind, offset);
             match place {
                 Place::Handshake => {}
-                Place::Slot(to) => self.conn.events[to].store(word, Ordering::Relaxed),
+                Place::Conn(to) => self.conn.events[to].store(word, Ordering::Relaxed),
+                Place::Cold(to) => self.in_cold.as_mut().expect("a narrow key")[to] = word,
                 Place::Details(to) => self.details.events[to] = word,
             }
-            self.all.push(Event { at, kind });
+            self.all.push(Event { at: Nanos(START.0 + offset), kind });
             place
         }
 
@@ -197,7 +210,8 @@ mod tests {
         fn since(&self, from: usize, details: Option<&DetailsCopy>) -> Events {
             let copy = EventsCopy {
                 total: self.conn.events_total.load(Ordering::Relaxed),
-                in_slot: self.conn.events.each_ref().map(|word| word.load(Ordering::Relaxed)),
+                in_conn: self.conn.events.each_ref().map(|word| word.load(Ordering::Relaxed)),
+                in_cold: self.in_cold,
                 marks: self.track.marks(),
                 handshake: self.conn.handshakes(),
             };
@@ -208,33 +222,37 @@ mod tests {
     #[test]
     fn a_handshake_by_the_book_takes_no_word_and_others_do() {
         use EventKind::{TcpEstablished, TcpFin, TcpSyn, TcpSynAck};
-        let mut noted = Noted::default();
-        assert_eq!(noted.note(TcpSyn, 0), Place::Handshake);
-        noted.measured(0, Marks::SND, 30);
-        assert_eq!(noted.note(TcpSynAck, 30), Place::Handshake);
-        noted.measured(1, Marks::CND, 10);
-        assert_eq!(noted.note(TcpEstablished, 40), Place::Handshake);
-        let closed = [50, 60, 70, 80].map(|at| noted.note(TcpFin, at));
-        assert_eq!(closed, [Place::Slot(0), Place::Slot(1), Place::Details(0), Place::Details(1)]);
-        assert_eq!(noted.since(0, Some(&noted.details)).kept, noted.all);
+        for (wide, closed) in [
+            (true, [Place::Conn(0), Place::Conn(1), Place::Details(0), Place::Details(1)]),
+            (false, [Place::Conn(0), Place::Conn(1), Place::Cold(0), Place::Cold(1)]),
+        ] {
+            let mut noted = Noted::in_flow_with_a_key(wide);
+            assert_eq!(noted.note(TcpSyn, 0), Place::Handshake);
+            noted.measured(0, Marks::SND, 30);
+            assert_eq!(noted.note(TcpSynAck, 30), Place::Handshake);
+            noted.measured(1, Marks::CND, 10);
+            assert_eq!(noted.note(TcpEstablished, 40), Place::Handshake);
+            assert_eq!([50, 60, 70, 80].map(|at| noted.note(TcpFin, at)), closed);
+            assert_eq!(noted.since(0, Some(&noted.details)).kept, noted.all);
+        }
 
-        let mut noted = Noted::default();
+        let mut noted = Noted::in_flow_with_a_key(true);
         assert_eq!(noted.note(TcpSyn, 0), Place::Handshake);
         assert_eq!(
             noted.note(TcpSyn, 20),
-            Place::Slot(0),
+            Place::Conn(0),
             "sent again, so the handshake's times begin there"
         );
         noted.measured(0, Marks::SND, 30);
-        assert_eq!(noted.note(TcpSynAck, 50), Place::Slot(1));
+        assert_eq!(noted.note(TcpSynAck, 50), Place::Conn(1));
         noted.measured(1, Marks::CND, 10);
         assert_eq!(noted.note(TcpEstablished, 60), Place::Details(0));
         assert_eq!(noted.since(0, Some(&noted.details)).kept, noted.all);
 
-        let mut noted = Noted::default();
+        let mut noted = Noted::in_flow_with_a_key(false);
         assert_eq!(noted.note(TcpSyn, 0), Place::Handshake);
-        assert_eq!(noted.note(TcpSynAck, 0), Place::Slot(0), "not before its time is known");
-        assert_eq!(noted.note(TcpSyn, 0), Place::Slot(1));
+        assert_eq!(noted.note(TcpSynAck, 0), Place::Conn(0), "not before its time is known");
+        assert_eq!(noted.note(TcpSyn, 0), Place::Conn(1));
         assert_eq!(noted.since(1, None).kept, noted.all[1..]);
     }
 
@@ -242,10 +260,10 @@ mod tests {
         /// Whatever the first events are, seven are kept for good, and the latest 32.
         #[test]
         fn events_come_in_order_and_the_first_and_the_latest_are_kept(
-            begun in 0usize..4, others in 0usize..200, from in 0usize..200,
+            begun in 0usize..4, others in 0usize..200, from in 0usize..200, wide: bool,
         ) {
             use EventKind::{TcpEstablished, TcpRetransmission, TcpSyn, TcpSynAck};
-            let mut noted = Noted::default();
+            let mut noted = Noted::in_flow_with_a_key(wide);
             noted.measured(0, Marks::SND, 3);
             noted.measured(1, Marks::CND, 4);
             for (kind, at) in [(TcpSyn, 0), (TcpSynAck, 3), (TcpEstablished, 7)].into_iter().take(begun) {
@@ -263,7 +281,8 @@ mod tests {
             prop_assert_eq!(&events.kept, &told.map(|at| noted.all[*at]).collect::<Vec<_>>());
             prop_assert_eq!(events.dropped as usize, total - from - events.kept.len());
             let alone = noted.since(0, None);
-            prop_assert_eq!(&alone.kept, &noted.all[..total.min(begun + 2)]);
+            let in_slot = if wide { begun + 2 } else { 7.min(begun + 5) };
+            prop_assert_eq!(&alone.kept, &noted.all[..total.min(in_slot)]);
         }
     }
 }

@@ -77,9 +77,11 @@ impl<'a> Flow<'a> {
         if !self.events.keeps(kind) {
             return;
         }
-        match events::note(self.track, self.conn, kind, at, self.cold.first_seen()) {
+        let (wide, offset_ns) = (self.meta().has(Meta::WIDE), at.since(self.cold.first_seen()));
+        match events::note(self.track, self.conn, wide, kind, offset_ns) {
             (Place::Handshake, _) => {}
-            (Place::Slot(place), word) => self.conn.events[place].store(word, Ordering::Relaxed),
+            (Place::Conn(place), word) => self.conn.events[place].store(word, Ordering::Relaxed),
+            (Place::Cold(place), word) => self.cold.put_event(place, word),
             (Place::Details(place), word) => {
                 if let Some(block) = self.block(Kind::events(place)) {
                     block.put_event(place, word);

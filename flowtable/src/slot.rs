@@ -244,11 +244,15 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Of other protocols than TCP no more than the events: the lines hold what an earlier flow left there.
-    fn read(track: &Track, conn: &Conn, protocol: u8) -> Connection {
+    fn read(lines: Lines<'_>, protocol: u8, wide: bool) -> Connection {
+        let Lines { track, conn, cold, .. } = lines;
         let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
         let total = conn.events_total.load(Ordering::Relaxed);
-        let in_slot = if total > 0 { conn.events.each_ref().map(word) } else { Default::default() };
-        let events = EventsCopy { total, in_slot, ..EventsCopy::default() };
+        let mut events = EventsCopy { total, ..EventsCopy::default() };
+        if total > 0 {
+            events.in_conn = conn.events.each_ref().map(word);
+            events.in_cold = (!wide).then(|| cold.events());
+        }
         if protocol != protocol::TCP {
             return Connection { events, ..Connection::default() };
         }
@@ -269,7 +273,7 @@ impl Connection {
 impl Snapshot {
     /// The words as they are; of one moment only inside [`Version::read`], which also tells the version.
     fn read(lines: Lines<'_>) -> Snapshot {
-        let Lines { hot, track, conn, cold, hasher } = lines;
+        let Lines { hot, cold, hasher, .. } = lines;
         let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
         let key = hot.key_words();
         let protocol = protocol_of(key.hot[1]);
@@ -284,7 +288,7 @@ impl Snapshot {
             bytes: [word(&hot.bytes[0]), word(&hot.bytes[1])],
             details: cold.details(),
             error: cold.error(),
-            connection: Connection::read(track, conn, protocol),
+            connection: Connection::read(lines, protocol, key.wide),
         }
     }
 

@@ -53,8 +53,8 @@ pub struct TableConfig {
     /// Ports that mark their side as the responder where the wire gives no better evidence, below 1024 always.
     pub service_ports: Vec<u16>,
     /// Blocks for what only some flows have. A tunnel takes one; counts of lost segments and the like one, and gaps in the
-    /// sequence one for each direction; a handshake that is repeated one; and events beside those of the handshake and two more,
-    /// seven in each.
+    /// sequence one for each direction; a handshake that is repeated one; and events beside those of the handshake and two more
+    /// (five in IPv4 outside tunnels), seven in each.
     pub details: u32,
     /// Which events flows remember.
     pub events: EventDetail,

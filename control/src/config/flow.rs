@@ -30,8 +30,8 @@ pub struct FlowConfig {
     #[serde(deserialize_with = "units::count")]
     pub capacity: u32,
     /// Blocks of each worker for details that few flows have: a tunnel takes one, counts of lost segments one, gaps in the
-    /// sequence one each way, events beyond those of the handshake and two more one for seven. `None` is a quarter of the
-    /// capacity.
+    /// sequence one each way, events beyond those of the handshake and two more (five in IPv4 outside tunnels) one for
+    /// seven. `None` is a quarter of the capacity.
     #[serde(serialize_with = "auto_or_number", deserialize_with = "units::auto_or_count")]
     pub details: Option<u32>,
     /// A live flow gets a record at least this often.
