@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use crate::index::KeyHash;
 use crate::key::{Family, FlowKey};
-use crate::slot::{KeyWords, halves, is_narrow, narrow_addresses, ports_word};
+use crate::slot::{KeyWords, halves, is_narrow, joined, narrow_addresses, ports_word};
 
 /// Hashes keys for the index, and wide keys to the fingerprint kept in the hot line.
 #[derive(Clone)]
@@ -42,9 +42,9 @@ impl KeyHasher {
     #[inline]
     pub(crate) fn mask(&self, lo_high: u64, hi_address: u128, tunnel: u64, family: Family) -> u64 {
         let mut hasher = self.fingerprint.build_hasher();
-        hasher.write_u64(lo_high);
+        // In pairs of words, whose multiplications do not wait for each other.
+        hasher.write_u128(joined(lo_high, tunnel ^ family as u64));
         hasher.write_u128(hi_address);
-        hasher.write_u64(tunnel ^ family as u64);
         hasher.finish()
     }
 
