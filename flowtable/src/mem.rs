@@ -1,5 +1,5 @@
-//! Memory of the table: zeroed slabs on huge pages, taken and touched at start, prefetch, and the compare of ten words at
-//! once. The crate's only unsafe code.
+//! Memory of the table: zeroed slabs on huge pages, touched at start or as they are used, prefetch, and the compare of ten
+//! words at once. The crate's only unsafe code.
 #![expect(unsafe_code, reason = "mapping memory, prefetching and vector instructions have no safe form")]
 
 use std::ops::{Deref, DerefMut};
@@ -20,7 +20,17 @@ pub struct MemoryError {
     pub source: std::io::Error,
 }
 
-/// A fixed array, zeroed at start; every page is touched before the first use, so no packet meets a page fault.
+/// When the pages of a table's memory are taken from the system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pages {
+    /// All of them before the first packet, so that none meets a page fault.
+    #[default]
+    AtStart,
+    /// Each when it is first written: where nobody waits for a packet, and flows may be few.
+    WhenUsed,
+}
+
+/// A fixed array of zeros.
 #[cfg(not(loom))]
 pub(crate) struct Slab<T> {
     start: std::ptr::NonNull<T>,
@@ -38,11 +48,19 @@ const PAGE_BYTES: usize = 4096;
 
 #[cfg(not(loom))]
 impl<T: Zeroed> Slab<T> {
-    /// Maps `len` zeroed values, aligned to 2 MiB, on transparent huge pages where the kernel gives them.
+    /// [`Slab::mapped`] with every page touched, so that no packet meets a page fault.
     ///
     /// # Errors
     /// [`MemoryError`] when the system has no room.
     pub(crate) fn zeroed(len: usize) -> Result<Self, MemoryError> {
+        Slab::mapped(len, Pages::AtStart)
+    }
+
+    /// Maps `len` zeroed values, aligned to 2 MiB, on transparent huge pages where the kernel gives them.
+    ///
+    /// # Errors
+    /// [`MemoryError`] when the system has no room.
+    pub(crate) fn mapped(len: usize, pages: Pages) -> Result<Self, MemoryError> {
         let bytes = len.max(1).saturating_mul(size_of::<T>());
         let fail = |bytes| MemoryError { bytes, source: std::io::Error::last_os_error() };
         if bytes > isize::MAX as usize - 2 * HUGE_PAGE_BYTES {
@@ -81,7 +99,8 @@ impl<T: Zeroed> Slab<T> {
         }
         // SAFETY: the range was mapped above; the advice changes page sizes, not contents. A refusal is harmless.
         unsafe { libc::madvise(aligned.cast(), wanted, libc::MADV_HUGEPAGE) };
-        for offset in (0..wanted).step_by(PAGE_BYTES) {
+        let touched = if pages == Pages::AtStart { wanted } else { 0 };
+        for offset in (0..touched).step_by(PAGE_BYTES) {
             // SAFETY: offset < wanted, inside the mapping.
             let page = unsafe { aligned.add(offset) };
             // SAFETY: the page is mapped writable and not yet shared; volatile so that the touch is not optimised away.
@@ -139,6 +158,10 @@ pub(crate) struct Slab<T>(Vec<T>);
 impl<T: Zeroed> Slab<T> {
     pub(crate) fn zeroed(len: usize) -> Result<Self, MemoryError> {
         Ok(Slab((0..len).map(|_| T::default()).collect()))
+    }
+
+    pub(crate) fn mapped(len: usize, _: Pages) -> Result<Self, MemoryError> {
+        Slab::zeroed(len)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -240,6 +263,15 @@ mod tests {
         assert_eq!(slab.bytes(), HUGE_PAGE_BYTES);
         slab[999] = 7;
         assert_eq!(slab[999], 7);
+    }
+
+    #[test]
+    fn a_slab_is_zeroed_before_its_pages_are_touched_too() {
+        let mut slab: Slab<u32> = Slab::mapped(1 << 20, Pages::WhenUsed).unwrap();
+        assert!(slab.iter().all(|&word| word == 0));
+        slab[(1 << 20) - 1] = 7;
+        assert_eq!(slab[(1 << 20) - 1], 7);
+        assert_eq!(slab.bytes(), 4 << 20);
     }
 
     #[test]

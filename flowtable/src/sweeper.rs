@@ -4,7 +4,7 @@
 //! is ever reset and nothing falls between two records.
 
 use crate::details::{DetailsCopy, DetailsId};
-use crate::mem::{MemoryError, Slab};
+use crate::mem::{MemoryError, Pages, Slab};
 use crate::observer::Observer;
 use crate::record::{EndReason, RecordSink};
 use crate::shadow::{DetailsShadow, Shadow, millis};
@@ -37,9 +37,9 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, MemoryError> {
-        let shadows = Slab::zeroed(shared.busy.len())?;
-        let details_shadows = Slab::zeroed(shared.details.len())?;
+    pub(crate) fn new(shared: Arc<Shared>, pages: Pages) -> Result<Self, MemoryError> {
+        let shadows = Slab::mapped(shared.busy.len(), pages)?;
+        let details_shadows = Slab::mapped(shared.details.len(), pages)?;
         Ok(Sweeper { shared, shadows, details_shadows })
     }
 

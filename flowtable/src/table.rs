@@ -6,7 +6,7 @@ use crate::details::{Block, DetailsCopy, DetailsId};
 use crate::event::EventDetail;
 use crate::hash::KeyHasher;
 use crate::index::{INDEX_BYTES_PER_SLOT, Index};
-use crate::mem::{MemoryError, Slab};
+use crate::mem::{MemoryError, Pages, Slab};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
 use crate::slot::{Busy, Lines, SlotId, Snapshot};
@@ -58,6 +58,8 @@ pub struct TableConfig {
     pub details: u32,
     /// Which events flows remember.
     pub events: EventDetail,
+    /// When its memory is taken. The index is touched at start in any case: flows are all over it.
+    pub pages: Pages,
 }
 
 impl Default for TableConfig {
@@ -68,6 +70,7 @@ impl Default for TableConfig {
             service_ports: Vec::new(),
             details: 16_384,
             events: EventDetail::State,
+            pages: Pages::AtStart,
         }
     }
 }
@@ -165,19 +168,21 @@ pub struct TableStats {
 
 /// Makes a table: the Writer goes to the worker, the Sweeper to the control thread.
 ///
-/// Takes and touches all memory now, [`BYTES_PER_FLOW`] a flow and [`BYTES_PER_DETAILS`] for each of the details.
+/// Takes all memory now, [`BYTES_PER_FLOW`] a flow and [`BYTES_PER_DETAILS`] for each of the details, and touches it as
+/// [`TableConfig::pages`] says.
 ///
 /// # Errors
 /// [`MemoryError`] when the system cannot give that memory.
 pub fn table(config: &TableConfig) -> Result<(Writer, Sweeper), MemoryError> {
     let capacity = config.capacity.clamp(1, 1 << 31) as usize;
     let details = (config.details as usize).min(DetailsId::POOL_MAX);
+    let pages = config.pages;
     let index = Index::new(capacity)?;
     let shared = Arc::new(Shared {
-        busy: Slab::zeroed(capacity)?,
-        conn: Slab::zeroed(capacity)?,
-        details: Slab::zeroed(details)?,
-        cold: Slab::zeroed(capacity)?,
+        busy: Slab::mapped(capacity, pages)?,
+        conn: Slab::mapped(capacity, pages)?,
+        details: Slab::mapped(details, pages)?,
+        cold: Slab::mapped(capacity, pages)?,
         hasher: KeyHasher::new(config.seed),
         regions: (0..capacity.div_ceil(REGION_SLOTS)).map(|_| AtomicU32::new(0)).collect(),
         retire: Mailbox::bounded(retire_capacity(capacity)),
@@ -185,7 +190,7 @@ pub fn table(config: &TableConfig) -> Result<(Writer, Sweeper), MemoryError> {
         returned: Mailbox::bounded(details.max(1)),
         tallies: Tallies::default(),
     });
-    let sweeper = Sweeper::new(Arc::clone(&shared))?;
+    let sweeper = Sweeper::new(Arc::clone(&shared), pages)?;
     let writer = Writer::new(shared, index, config);
     Ok((writer, sweeper))
 }

@@ -4,7 +4,7 @@ use dataplane::dedup::DedupOptions;
 use dataplane::filter::CaptureFilter;
 use dataplane::intake::IntakeOptions;
 use dataplane::wire::{ByteCount, LinkType, ParseOptions};
-use flowtable::{TableConfig, duration_ns};
+use flowtable::{Pages, TableConfig, duration_ns};
 
 use super::AppError;
 use crate::config::{self, Dedup, Settings};
@@ -53,13 +53,14 @@ fn parse_options(settings: &Settings) -> ParseOptions {
 }
 
 /// Sizes a table.
-pub(super) fn table_config(settings: &Settings, seed: u64) -> TableConfig {
+pub(super) fn table_config(settings: &Settings, seed: u64, pages: Pages) -> TableConfig {
     TableConfig {
         capacity: settings.flow.capacity,
         seed,
         service_ports: settings.flow.service_ports.clone(),
         details: settings.flow.details(),
         events: settings.span.events.detail(),
+        pages,
     }
 }
 

@@ -16,7 +16,7 @@ use dataplane::source::capture::CaptureReader;
 use dataplane::source::port::PortSource;
 use dataplane::wire::LinkType;
 use dataplane::worker::Worker;
-use flowtable::{Exclusions, PortId, Sweeper, duration_ns, table};
+use flowtable::{Exclusions, Pages, PortId, Sweeper, duration_ns, table};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -204,7 +204,7 @@ fn lanes(
     let mut lanes = Lanes { ready: Vec::new(), views: Vec::new(), sweepers: Vec::new(), table_bytes: 0 };
     let options = intake::options(settings, &[LinkType::Ethernet])?;
     for (number, core) in (0u16..).zip(&cores.workers) {
-        let (mut writer, sweeper) = table(&intake::table_config(settings, seed))?;
+        let (mut writer, sweeper) = table(&intake::table_config(settings, seed, Pages::AtStart))?;
         writer.exclude(Arc::clone(exclusions));
         let (counters, read) = CountersWriter::new();
         let (sources, queues) = queues_of(number, settings.worker.burst, ports);

@@ -12,7 +12,7 @@ use dataplane::intake::Intake;
 use dataplane::ledger::{CountersWriter, WorkerCounters};
 use dataplane::reason::Reason;
 use dataplane::source::capture::CaptureReader;
-use flowtable::{Nanos, PortId, Sweeper, TableStats, Timeouts, Writer, duration_ns, table};
+use flowtable::{Nanos, Pages, PortId, Sweeper, TableStats, Timeouts, Writer, duration_ns, table};
 
 use super::merge::{Merge, MergedFrame};
 use super::outlet::{Outlet, RecordBooks, WhenFull};
@@ -100,7 +100,8 @@ struct Done {
 
 impl Replay {
     fn new(settings: &Settings, seed: u64, exporter: &Exporter) -> Result<Replay, AppError> {
-        let (writer, sweeper) = table(&intake::table_config(settings, seed))?;
+        // No packet waits, and a table for a million flows takes longer to touch than most captures to read.
+        let (writer, sweeper) = table(&intake::table_config(settings, seed, Pages::WhenUsed))?;
         let (counters, figures) = CountersWriter::new();
         let options = intake::options(settings, &[])?;
         Ok(Replay {
