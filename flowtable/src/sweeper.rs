@@ -59,7 +59,7 @@ impl Sweeper {
                 let reason = if closed { EndReason::EndOfFlowDetected } else { EndReason::ForcedEnd };
                 sweeper.cut(
                     slot,
-                    &Last { flow: &last, details: details.as_ref() },
+                    &Last { flow: &last, details: details.as_deref() },
                     reason,
                     now,
                     sink,
@@ -147,7 +147,7 @@ impl Sweeper {
         let closed = last.meta.has(Meta::CLOSED)
             && rules.now.since(last.connection.closed_at) >= rules.timeouts.close_linger_ns;
         let end = if closed { Some(EndReason::EndOfFlowDetected) } else { rules.end(&Glance::of(&last)) };
-        let all = Last { flow: &last, details: details.as_ref() };
+        let all = Last { flow: &last, details: details.as_deref() };
         match end {
             Some(reason) => {
                 self.cut(slot, &all, reason, rules.now, sink, report);
@@ -167,9 +167,11 @@ impl Sweeper {
         slot: SlotId,
         sink: &mut impl RecordSink,
         report: &mut SweepReport,
-    ) -> Option<(Snapshot, Option<DetailsCopy>)> {
+    ) -> Option<(Snapshot, Option<Box<DetailsCopy>>)> {
         let shared = &self.shared;
-        let (last, details) = shared.lines(slot).snapshot(|flow| shared.details(flow.details))?;
+        // Boxed: few flows have details, and half a kilobyte of room for them would be moved with every copy.
+        let (last, details) =
+            shared.lines(slot).snapshot(|flow| shared.details(flow.details).map(Box::new))?;
         let at = slot.0 as usize;
         if last.meta.generation() != self.shadows[at].generation() {
             // The flow before this one may wait in the mailbox; it was put there before this one was published, and
