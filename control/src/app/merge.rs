@@ -49,10 +49,16 @@ impl Merge {
     /// The frame with the earliest time, of the first file where times are equal; `None` at the end of all files.
     ///
     /// A file that cannot be read on ends there; the others go on. See [`Merge::into_faults`].
+    #[inline(always)]
     pub(super) fn next(&mut self) -> Option<MergedFrame<'_>> {
         if self.lanes.len() == 1 {
             return self.next_of_one();
         }
+        self.next_of_several()
+    }
+
+    #[inline(never)]
+    fn next_of_several(&mut self) -> Option<MergedFrame<'_>> {
         if let Some(at) = self.taken.take() {
             self.advance(at);
         }
@@ -65,6 +71,7 @@ impl Merge {
         Some(MergedFrame { file, link: head.link, at: head.at, data: &lane.data, wire_len: head.wire_len })
     }
 
+    #[inline(always)]
     fn next_of_one(&mut self) -> Option<MergedFrame<'_>> {
         if !self.faults.is_empty() {
             return None;

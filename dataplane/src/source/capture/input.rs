@@ -10,6 +10,10 @@ pub(super) const BUFFER_LEN: usize = 512 * 1024;
 /// Octets asked of the decoder at a time: where it finds damage, it keeps back what it made of that piece.
 const GZIP_PIECE_LEN: usize = 32 * 1024;
 
+/// Octets asked of a plain file at a time, where no more are wanted in one piece: few enough to be still in the second-level
+/// cache, beside what the table has there, when they are looked at.
+const PLAIN_PIECE_LEN: usize = 64 * 1024;
+
 /// First octets of a gzip file, RFC 1952 §2.3.1.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -77,7 +81,7 @@ impl Input {
     }
 
     /// The next `N` octets, left in place; `None` where the file ends before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Fault> {
         if !self.buffered(N)? {
             return Ok(None);
@@ -86,7 +90,7 @@ impl Input {
     }
 
     /// The next `length` octets, taken; `None` where the file ends before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, length: usize) -> Result<Option<&[u8]>, Fault> {
         if !self.buffered(length)? {
             return Ok(None);
@@ -113,7 +117,7 @@ impl Input {
     }
 
     /// Makes `length` octets available in one piece, if there are as many.
-    #[inline]
+    #[inline(always)]
     fn buffered(&mut self, length: usize) -> Result<bool, Fault> {
         if self.end - self.start >= length { Ok(true) } else { self.fill(length) }
     }
@@ -127,7 +131,10 @@ impl Input {
         while self.end < length {
             let free = &mut self.buffer[self.end..];
             let read = match &mut self.source {
-                Source::Plain(plain) => plain.read(free),
+                Source::Plain(plain) => {
+                    let piece = free.len().min(PLAIN_PIECE_LEN.max(length - self.end));
+                    plain.read(&mut free[..piece])
+                }
                 Source::Gzip(decoder) => {
                     let piece = free.len().min(GZIP_PIECE_LEN);
                     decoder.read(&mut free[..piece])

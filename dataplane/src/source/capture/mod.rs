@@ -169,17 +169,20 @@ impl CaptureReader {
     /// # Errors
     /// [`CaptureError`] where the rest of the file cannot be read. Asking on after an error gives no more packets worth
     /// having.
-    #[inline]
+    #[inline(always)]
     #[expect(
         clippy::should_implement_trait,
         reason = "a frame borrows the reader, which no Iterator can say"
     )]
     pub fn next(&mut self) -> Result<Option<CapturedFrame<'_>>, CaptureError> {
-        let frame = match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.input),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.input),
-        };
-        frame.map_err(|fault| fault.of(&self.path))
+        // A frame stays in registers where it is made and used in one function.
+        match &mut self.format {
+            Format::Pcap(pcap) => match pcap.next(&mut self.input) {
+                Ok(frame) => Ok(frame),
+                Err(fault) => Err(fault.of(&self.path)),
+            },
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.input).map_err(|fault| fault.of(&self.path)),
+        }
     }
 
     /// Octets of the file, compressed or not; `None` where it is no regular file.

@@ -47,28 +47,29 @@ impl Pcap {
         Ok(Some(Pcap { order, fraction_ns, link }))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn next<'a>(&mut self, input: &'a mut Input) -> Result<Option<CapturedFrame<'a>>, Fault> {
         let offset = input.offset();
-        let truncated = || Fault::Truncated { what: "packet", offset };
         let Some(header) = input.peek::<PACKET_HEADER_LEN>()? else {
-            return if input.at_end()? { Ok(None) } else { Err(truncated()) };
+            return if input.at_end()? { Ok(None) } else { Err(truncated(offset)) };
         };
-        let (words, _) = header.as_chunks::<4>();
-        let &[seconds, fraction, captured, original] = words else { return Err(truncated()) };
-        let captured = self.order.u32(captured);
+        let word = |at: usize| self.order.u32([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let [seconds, fraction, captured, original] = [word(0), word(4), word(8), word(12)];
         let length = packet_length(captured, offset)?;
         let Some(record) = input.take(PACKET_HEADER_LEN + length)? else {
-            return Err(truncated());
+            return Err(truncated(offset));
         };
-        let seconds_ns = u64::from(self.order.u32(seconds)) * 1_000_000_000;
-        let fraction_ns = u64::from(self.order.u32(fraction)) * self.fraction_ns;
         Ok(Some(CapturedFrame {
             link: self.link,
             interface: 0,
-            at: Nanos(seconds_ns + fraction_ns),
+            at: Nanos(u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * self.fraction_ns),
             data: &record[PACKET_HEADER_LEN..],
-            wire_len: self.order.u32(original).max(captured),
+            wire_len: original.max(captured),
         }))
     }
+}
+
+#[cold]
+fn truncated(offset: u64) -> Fault {
+    Fault::Truncated { what: "packet", offset }
 }
