@@ -131,6 +131,9 @@ impl Destination {
 
     async fn pump(&mut self) -> DropCause {
         self.look().await;
+        for lane in &mut self.lanes {
+            lane.prepare().await;
+        }
         let mut is_open = true;
         loop {
             self.send();

@@ -27,6 +27,8 @@ const QUEUE_CAPACITY: usize = 131_072;
 const SCHEDULE_DELAY: Duration = Duration::from_secs(1);
 /// Longest time one export call may take, as the OTLP exporter specification has it.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Records a replay has waiting at most: what fits the last-level cache of one core and its neighbours, 6 MB.
+const REPLAY_QUEUE: usize = 16_384;
 /// Time after which a replay gives a destination up.
 const REPLAY_MAX_ELAPSED: Duration = Duration::from_secs(30);
 
@@ -290,10 +292,12 @@ impl ExportSettings {
         }
     }
 
-    /// The same for offline replay: batches by count alone, and a destination that stays away for 30 s is given up.
+    /// The same for offline replay: batches by count alone, no more records waiting than evens out what a sweep cuts, as the
+    /// replay waits for the destination in any case, and a destination that stays away for 30 s is given up.
     #[must_use]
     pub fn for_replay(mut self) -> ExportSettings {
         self.schedule_delay = None;
+        self.queue_capacity = self.queue_capacity.min(REPLAY_QUEUE.max(self.max_batch));
         self.retry.max_elapsed = self.retry.max_elapsed.min(REPLAY_MAX_ELAPSED);
         self.retry.give_up = GiveUp::Destination;
         self

@@ -58,9 +58,17 @@ impl Answer {
 /// The answer to come.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
+/// The end of the preparations to come.
+pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// A way to a destination. Makes one attempt a call, bounded in time where a network is involved; retrying, counting and
 /// logging are the caller's.
 pub trait Transport: Send {
+    /// Does beforehand what the first batch would have to wait for. Called once, before any is sent.
+    fn prepare(&mut self) -> Preparing<'_> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Sends `batch` once. Dropping the future abandons the attempt, whether or not the receiver has it already.
     fn send(&mut self, batch: Batch) -> Sending<'_>;
 

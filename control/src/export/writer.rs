@@ -8,11 +8,15 @@ use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::task::JoinHandle;
+
 use super::settings::SettingError;
-use super::transport::{Answer, Batch, Sending, Transport};
+use super::transport::{Answer, Batch, Preparing, Sending, Transport};
 
 /// Writes batches, whole or not at all where that can be had.
 pub(super) trait Sink: Send + 'static {
+    /// Does what can be done before the first batch; what fails is tried again and told with that.
+    fn prepare(&mut self) {}
     fn write(&mut self, batch: &Batch) -> io::Result<()>;
 }
 
@@ -25,14 +29,23 @@ impl<S: Sink> WriterTransport<S> {
     fn new(sink: S) -> WriterTransport<S> {
         WriterTransport { sink: Arc::new(Mutex::new(sink)) }
     }
+
+    /// Has the sink do `work` on a thread for blocking work.
+    fn apart<R: Send + 'static>(&self, work: impl FnOnce(&mut S) -> R + Send + 'static) -> JoinHandle<R> {
+        let sink = Arc::clone(&self.sink);
+        tokio::task::spawn_blocking(move || work(&mut sink.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
 }
 
 impl<S: Sink> Transport for WriterTransport<S> {
+    fn prepare(&mut self) -> Preparing<'_> {
+        let prepared = self.apart(Sink::prepare);
+        // A panic is told with the first batch.
+        Box::pin(async move { drop(prepared.await) })
+    }
+
     fn send(&mut self, batch: Batch) -> Sending<'_> {
-        let sink = Arc::clone(&self.sink);
-        let written = tokio::task::spawn_blocking(move || {
-            sink.lock().unwrap_or_else(PoisonError::into_inner).write(&batch)
-        });
+        let written = self.apart(move |sink| sink.write(&batch));
         Box::pin(async move {
             match written.await {
                 Ok(Ok(())) => Answer::Delivered,
@@ -55,23 +68,53 @@ fn may_pass(error: &io::Error) -> bool {
 /// One request a line.
 pub(super) struct LineFile {
     file: File,
+    /// Whether it still holds what was there before. Giving back the room of a large file takes a tenth of a second, which the
+    /// thread that cuts records need not wait for.
+    is_stale: bool,
     /// Bytes of whole lines written; `None` for pipes and devices, which cannot be cut back.
     whole: Option<u64>,
 }
 
-/// Creates the file, or empties it: the same replay gives the same file.
+/// Creates the file, or opens it to be emptied before anything else: the same replay gives the same file.
 pub(super) fn file(path: &Path) -> Result<WriterTransport<LineFile>, SettingError> {
     let wrong = |error: io::Error| {
         let expected = format!("give a file that can be written ({error})");
         SettingError::new("export", format!("file:{}", path.display()), expected)
     };
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(path).map_err(wrong)?;
-    let is_regular = file.metadata().map_err(wrong)?.is_file();
-    Ok(WriterTransport::new(LineFile { file, whole: is_regular.then_some(0) }))
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(wrong)?;
+    let metadata = file.metadata().map_err(wrong)?;
+    let is_regular = metadata.is_file();
+    let is_stale = is_regular && metadata.len() > 0;
+    Ok(WriterTransport::new(LineFile { file, is_stale, whole: is_regular.then_some(0) }))
+}
+
+impl LineFile {
+    fn empty(&mut self) -> io::Result<()> {
+        if self.is_stale {
+            self.file.set_len(0)?;
+            self.is_stale = false;
+        }
+        Ok(())
+    }
+}
+
+/// A file is empty also where no span ever came.
+impl Drop for LineFile {
+    fn drop(&mut self) {
+        if let Err(error) = self.empty() {
+            tracing::error!(%error, "a file of spans cannot be emptied");
+        }
+    }
 }
 
 impl Sink for LineFile {
+    fn prepare(&mut self) {
+        // The first write tries again, and its error is told.
+        let _ = self.empty();
+    }
+
     fn write(&mut self, batch: &Batch) -> io::Result<()> {
+        self.empty()?;
         let written = self.file.write_all(&batch.body).and_then(|()| self.file.write_all(b"\n"));
         let Some(whole) = self.whole else {
             return written;
@@ -113,16 +156,36 @@ mod tests {
         let path = directory.path().join("spans.jsonl");
         std::fs::write(&path, "{}\n{\"half").unwrap();
         // Opened for reading only: every write fails, and so does cutting back.
-        let mut read_only = LineFile { file: File::open(&path).unwrap(), whole: Some(3) };
+        let mut read_only = LineFile { file: File::open(&path).unwrap(), is_stale: false, whole: Some(3) };
         let batch = Batch { body: "{}".into(), spans: 1 };
         assert!(read_only.write(&batch).is_err());
 
         let file = OpenOptions::new().write(true).open(&path).unwrap();
         file.set_len(3).unwrap();
-        let mut line_file = LineFile { file, whole: Some(3) };
+        let mut line_file = LineFile { file, is_stale: false, whole: Some(3) };
         line_file.file.seek(SeekFrom::End(0)).unwrap();
         line_file.write(&batch).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n{}\n");
+    }
+
+    #[tokio::test]
+    async fn what_a_file_held_before_is_gone_with_the_first_batch_or_without_any() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spans.jsonl");
+        for batches in 0..2 {
+            std::fs::write(&path, "{\"resourceSpans\":[]}\n").unwrap();
+            let mut transport = file(&path).unwrap();
+            for _ in 0..batches {
+                let answer = transport.send(Batch { body: "{}".into(), spans: 1 }).await;
+                assert_eq!(answer, Answer::Delivered);
+            }
+            drop(transport);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n".repeat(batches));
+        }
+        std::fs::write(&path, "{}\n").unwrap();
+        let mut transport = file(&path).unwrap();
+        transport.prepare().await;
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }
 
     #[test]
