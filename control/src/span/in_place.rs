@@ -23,6 +23,8 @@ const MAPPED: [u8; 8] = *b"::ffff:\0";
 
 /// Decimal digits of every octet with a dot behind them, from the left.
 const OCTETS: [[u8; 4]; 256] = octets();
+/// Decimal digits of the numbers below a hundred, from the left.
+const ONE_OR_TWO: [[u8; 2]; 100] = one_or_two();
 /// Two lowercase hexadecimal digits of every octet.
 const HEX: [[u8; 2]; 256] = hex_octets();
 /// Start and length of the first longest run of set bits, for every choice of the eight groups of an IPv6 address.
@@ -67,11 +69,18 @@ pub fn hex(bytes: &[u8], out: &mut Window) -> usize {
 }
 
 /// Writes `number` in decimal. Gives the length.
-#[inline]
+#[inline(always)]
 pub fn decimal(number: u64, out: &mut Window) -> usize {
-    if number < EIGHT_DIGITS {
-        return put_leading(number, out);
+    if let Some(digits) = usize::try_from(number).ok().and_then(|number| ONE_OR_TWO.get(number)) {
+        out[..2].copy_from_slice(digits);
+        return 1 + usize::from(number > 9);
     }
+    if number < EIGHT_DIGITS { put_leading(number, out) } else { put_long(number, out) }
+}
+
+/// Writes a number that has more than eight digits; gives the length.
+#[inline(never)]
+fn put_long(number: u64, out: &mut Window) -> usize {
     let (high, low) = (number / EIGHT_DIGITS, number % EIGHT_DIGITS);
     let at = if high < EIGHT_DIGITS {
         put_leading(high, out)
@@ -195,6 +204,17 @@ const fn octets() -> [[u8; 4]; 256] {
             100.. => [hundreds, tens, ones, b'.'],
         };
         octet += 1;
+    }
+    table
+}
+
+const fn one_or_two() -> [[u8; 2]; 100] {
+    let mut table = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        let (tens, ones) = (b'0' + low_octet(number as u64 / 10), b'0' + low_octet(number as u64 % 10));
+        table[number] = if number < 10 { [ones, 0] } else { [tens, ones] };
+        number += 1;
     }
     table
 }
