@@ -58,8 +58,7 @@ impl KeyHasher {
     #[inline]
     pub(crate) fn hash(&self, words: [u64; 2]) -> KeyHash {
         let mut hasher = self.bucket.build_hasher();
-        hasher.write_u64(words[0]);
-        hasher.write_u64(words[1]);
+        hasher.write_u128(joined(words[0], words[1]));
         KeyHash(hasher.finish())
     }
 }

@@ -1,6 +1,6 @@
 //! The worker's half of the table. Finds or opens the flow of each packet and counts it there.
 //!
-//! Never allocates, locks, logs or reads a clock. Each packet of a burst goes through stages, some packets apart, so that cache
+//! Never allocates, locks, logs or reads a clock. The packets of a burst go through stages, some packets apart, so that cache
 //! misses overlap with each other and with the work: hash and prefetch the bucket, compare tags and prefetch the slot, then
 //! compare keys and write.
 
@@ -31,6 +31,13 @@ pub const MAX_BURST: usize = 64;
 /// Packets between the stages, so that what one asked for has come when the next looks at it: longer than memory takes, and
 /// few enough for the core to have all the lines asked for under way at once.
 const STAGE_DISTANCE: usize = 10;
+/// Packets that go through a stage together where a table is large. More of them would ask for more lines than a core can
+/// have under way at once.
+const GROUP: usize = 8;
+/// Slots from which on a table is large. A prefetch waits for the translation of its address, and the core finishes nothing that
+/// is behind it: far out of reach of the caches the prefetches of a group had better wait together, while with a small table
+/// single steps take less.
+const LARGE_TABLE: usize = 1 << 19;
 /// Flows an eviction chooses the stalest from. Each is a line that nobody asked for before.
 const EVICTION_CANDIDATES: usize = 8;
 
@@ -137,29 +144,55 @@ impl Writer {
         let mut outcome = BurstOutcome::default();
         for briefs in briefs.chunks(MAX_BURST) {
             self.evictions_left = self.evictions;
-            for step in 0..briefs.len() + 2 * STAGE_DISTANCE {
-                if let Some(brief) = briefs.get(step) {
-                    self.hash(brief, step, burst);
-                }
-                let [second, third] =
-                    [STAGE_DISTANCE, 2 * STAGE_DISTANCE].map(|behind| step.wrapping_sub(behind));
-                if let Some(brief) = briefs.get(second) {
-                    self.guess(brief, second);
-                }
-                if let Some(brief) = briefs.get(third)
-                    && !self.count_plain(brief, third, burst)
-                {
-                    match self.count_any(brief, third, burst) {
-                        Admission::Counted => {}
-                        Admission::Full => outcome.table_full += 1,
-                        Admission::Excluded => outcome.excluded += 1,
-                    }
-                }
-            }
+            outcome += if self.shared.busy.len() < LARGE_TABLE {
+                self.step_by_step(briefs, burst)
+            } else {
+                self.by_groups(briefs, burst)
+            };
         }
         #[expect(clippy::cast_possible_truncation, reason = "a burst is short")]
         let all = briefs.len() as u32;
         outcome.in_flows = all - outcome.table_full - outcome.excluded;
+        outcome
+    }
+
+    /// Each packet is in a stage of its own, [`STAGE_DISTANCE`] packets from the next.
+    fn step_by_step(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
+        let mut outcome = BurstOutcome::default();
+        for step in 0..briefs.len() + 2 * STAGE_DISTANCE {
+            if let Some(brief) = briefs.get(step) {
+                self.hash(brief, step, burst);
+            }
+            let [second, third] = [1, 2].map(|stages| step.wrapping_sub(stages * STAGE_DISTANCE));
+            if let Some(brief) = briefs.get(second) {
+                self.guess(brief, second);
+            }
+            if let Some(brief) = briefs.get(third) {
+                self.count(brief, third, burst, &mut outcome);
+            }
+        }
+        outcome
+    }
+
+    /// Each group of packets is a stage behind the next group.
+    fn by_groups(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
+        let mut outcome = BurstOutcome::default();
+        // Before the first group and behind the last there are empty ones.
+        let group = |number: usize| {
+            let from = number.saturating_mul(GROUP).min(briefs.len());
+            from..briefs.len().min(from + GROUP)
+        };
+        for step in 0..briefs.len().div_ceil(GROUP) + 2 {
+            for at in group(step) {
+                self.hash(&briefs[at], at, burst);
+            }
+            for at in group(step.wrapping_sub(1)) {
+                self.guess(&briefs[at], at);
+            }
+            for at in group(step.wrapping_sub(2)) {
+                self.count(&briefs[at], at, burst, &mut outcome);
+            }
+        }
         outcome
     }
 
@@ -190,6 +223,18 @@ impl Writer {
         }
         if brief.wide {
             prefetch(&self.shared.cold[slot]);
+        }
+    }
+
+    /// Third stage: compares the key and counts.
+    #[inline(always)]
+    fn count(&mut self, brief: &Brief, at: usize, burst: &Burst, outcome: &mut BurstOutcome) {
+        if !self.count_plain(brief, at, burst) {
+            match self.count_any(brief, at, burst) {
+                Admission::Counted => {}
+                Admission::Full => outcome.table_full += 1,
+                Admission::Excluded => outcome.excluded += 1,
+            }
         }
     }
 
