@@ -1,8 +1,10 @@
 //! The worker's half of the table. Finds or opens the flow of each packet and counts it there.
 //!
-//! Never allocates, locks, logs or reads a clock. The packets of a burst go through stages, some packets apart, so that cache
-//! misses overlap with each other and with the work: hash and prefetch the bucket, compare tags and prefetch the slot, then
-//! compare keys and write.
+//! Never allocates, locks, logs or reads a clock. The packets of a burst go through `stages`.
+
+mod stages;
+
+use stages::{Order, Staged};
 
 use crate::brief::Brief;
 use crate::burst::Burst;
@@ -15,7 +17,6 @@ use crate::free_slots::FreeSlots;
 use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
 use crate::key::{FlowKey, protocol};
-use crate::mem::prefetch;
 use crate::packet::{Packet, Quote, Role, tcp_flag};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
@@ -28,16 +29,6 @@ use crate::{orientation, plain, tcp};
 
 /// Packets worked through in one round of stages.
 pub const MAX_BURST: usize = 64;
-/// Packets between the stages, so that what one asked for has come when the next looks at it: longer than memory takes, and
-/// few enough for the core to have all the lines asked for under way at once.
-const STAGE_DISTANCE: usize = 10;
-/// Packets that go through a stage together where a table is large. More of them would ask for more lines than a core can
-/// have under way at once.
-const GROUP: usize = 8;
-/// Slots from which on a table is large. A prefetch waits for the translation of its address, and the core finishes nothing that
-/// is behind it: far out of reach of the caches the prefetches of a group had better wait together, while with a small table
-/// single steps take less.
-const LARGE_TABLE: usize = 1 << 19;
 /// Flows an eviction chooses the stalest from. Each is a line that nobody asked for before.
 const EVICTION_CANDIDATES: usize = 8;
 
@@ -51,6 +42,7 @@ pub struct Writer {
     /// No flow starts before this: the end of the latest one that ended, and a nanosecond. Time does not run backwards, and
     /// no two flows of a key share their start.
     floor: Nanos,
+    order: Order,
     /// One for each packet of a round; away from here while a round is worked through.
     staged: [Staged; MAX_BURST],
     /// Evictions a round of stages may make, and those it still may.
@@ -60,20 +52,6 @@ pub struct Writer {
     free_blocks: FreeBlocks,
     events: EventDetail,
 }
-
-/// What the first stages found out about a packet.
-#[derive(Clone, Copy)]
-struct Staged {
-    /// [`KeyWords::hot`], the first.
-    first: u64,
-    hash: KeyHash,
-    /// The slot its home bucket names, to be checked against the key.
-    guess: SlotId,
-}
-
-/// No slot has this number: capacity is at most 2^31.
-const NO_SLOT: SlotId = SlotId(u32::MAX);
-const NOTHING_STAGED: Staged = Staged { first: 0, hash: KeyHash(0), guess: NO_SLOT };
 
 /// What a burst came to, in packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,7 +88,8 @@ impl Writer {
             free: FreeSlots::all(),
             service_ports: config.service_ports.clone().into_boxed_slice(),
             floor: Nanos(0),
-            staged: [NOTHING_STAGED; MAX_BURST],
+            order: Order::of(shared.busy.len()),
+            staged: [Staged::NOTHING; MAX_BURST],
             shared,
             evictions: u32::MAX,
             evictions_left: 0,
@@ -138,104 +117,6 @@ impl Writer {
     /// [`Writer::update`] for packets outside tunnels, gathered anew: for a few of them.
     pub fn update_burst(&mut self, packets: &[Packet]) -> BurstOutcome {
         self.update(&packets.iter().copied().collect())
-    }
-
-    fn update_all(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
-        let mut outcome = BurstOutcome::default();
-        for briefs in briefs.chunks(MAX_BURST) {
-            self.evictions_left = self.evictions;
-            outcome += if self.shared.busy.len() < LARGE_TABLE {
-                self.step_by_step(briefs, burst)
-            } else {
-                self.by_groups(briefs, burst)
-            };
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "a burst is short")]
-        let all = briefs.len() as u32;
-        outcome.in_flows = all - outcome.table_full - outcome.excluded;
-        outcome
-    }
-
-    /// Each packet is in a stage of its own, [`STAGE_DISTANCE`] packets from the next.
-    fn step_by_step(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
-        let mut outcome = BurstOutcome::default();
-        for step in 0..briefs.len() + 2 * STAGE_DISTANCE {
-            if let Some(brief) = briefs.get(step) {
-                self.hash(brief, step, burst);
-            }
-            let [second, third] = [1, 2].map(|stages| step.wrapping_sub(stages * STAGE_DISTANCE));
-            if let Some(brief) = briefs.get(second) {
-                self.guess(brief, second);
-            }
-            if let Some(brief) = briefs.get(third) {
-                self.count(brief, third, burst, &mut outcome);
-            }
-        }
-        outcome
-    }
-
-    /// Each group of packets is a stage behind the next group.
-    fn by_groups(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
-        let mut outcome = BurstOutcome::default();
-        // Before the first group and behind the last there are empty ones.
-        let group = |number: usize| {
-            let from = number.saturating_mul(GROUP).min(briefs.len());
-            from..briefs.len().min(from + GROUP)
-        };
-        for step in 0..briefs.len().div_ceil(GROUP) + 2 {
-            for at in group(step) {
-                self.hash(&briefs[at], at, burst);
-            }
-            for at in group(step.wrapping_sub(1)) {
-                self.guess(&briefs[at], at);
-            }
-            for at in group(step.wrapping_sub(2)) {
-                self.count(&briefs[at], at, burst, &mut outcome);
-            }
-        }
-        outcome
-    }
-
-    /// First stage: where to look for the flow; asks for its bucket.
-    #[inline(always)]
-    fn hash(&mut self, brief: &Brief, at: usize, burst: &Burst) {
-        let staged = &mut self.staged[at % MAX_BURST];
-        staged.first = brief.addresses;
-        if brief.wide
-            && let Some(packet) = burst.whole(brief)
-        {
-            staged.first = self.hasher.fingerprint(&packet.key);
-        }
-        staged.hash = self.hasher.hash([staged.first, brief.ports]);
-        self.index.prefetch(staged.hash);
-    }
-
-    /// Second stage: which slot the bucket names; asks for its lines.
-    #[inline(always)]
-    fn guess(&mut self, brief: &Brief, at: usize) {
-        let staged = &mut self.staged[at % MAX_BURST];
-        staged.guess = self.index.guess(staged.hash).unwrap_or(NO_SLOT);
-        let slot = staged.guess.0 as usize;
-        let Some(busy) = self.shared.busy.get(slot) else { return };
-        prefetch(&busy.hot);
-        if brief.protocol() == protocol::TCP {
-            prefetch(&busy.track);
-        }
-        if brief.wide {
-            prefetch(&self.shared.cold[slot]);
-        }
-    }
-
-    /// Third stage: compares the key and counts.
-    #[inline(always)]
-    fn count(&mut self, brief: &Brief, at: usize, burst: &Burst, outcome: &mut BurstOutcome) {
-        if !self.count_plain(brief, at, burst) {
-            match self.count_any(brief, at, burst) {
-                Admission::Counted => {}
-                Admission::Full => outcome.table_full += 1,
-                Admission::Excluded => outcome.excluded += 1,
-            }
-        }
     }
 
     /// Lets a full table end at most `flows` for new ones with each [`MAX_BURST`] packets; others are counted as

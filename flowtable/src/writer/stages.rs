@@ -1,0 +1,216 @@
+//! The stages packets of a burst go through, some packets apart, so that cache misses overlap with each other and with the work:
+//! hash and prefetch the bucket, compare tags and prefetch the slot, then compare keys and count.
+
+use super::{Admission, BurstOutcome, MAX_BURST, Writer};
+use crate::brief::Brief;
+use crate::burst::Burst;
+use crate::index::KeyHash;
+use crate::key::protocol;
+use crate::mem::prefetch;
+use crate::slot::SlotId;
+
+/// Packets between the stages, so that what one asked for has come when the next looks at it: longer than memory takes, and
+/// few enough for the core to have all the lines asked for under way at once.
+const STAGE_DISTANCE: usize = 10;
+/// Packets that go through a stage together where a table is large. More of them would ask for more lines than a core can
+/// have under way at once.
+const GROUP: usize = 8;
+/// Slots from which on a table is large.
+const LARGE_TABLE: usize = 1 << 19;
+
+/// How the packets of a round go through the stages.
+///
+/// A prefetch waits for the translation of its address, and the core finishes nothing that is behind it. Far out of reach of the
+/// caches the prefetches of a group had better wait together; with a small table single steps take less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Each packet in a stage of its own, [`STAGE_DISTANCE`] packets from the next.
+    Steps,
+    /// Each group of packets a stage behind the next group.
+    Groups,
+}
+
+impl Order {
+    /// That of a table of `slots`.
+    pub(super) fn of(slots: usize) -> Order {
+        if slots < LARGE_TABLE { Order::Steps } else { Order::Groups }
+    }
+}
+
+/// What the first stages found out about a packet.
+#[derive(Clone, Copy)]
+pub(super) struct Staged {
+    /// [`crate::slot::KeyWords::hot`], the first.
+    pub(super) first: u64,
+    pub(super) hash: KeyHash,
+    /// The slot its home bucket names, to be checked against the key.
+    pub(super) guess: SlotId,
+}
+
+impl Staged {
+    pub(super) const NOTHING: Staged = Staged { first: 0, hash: KeyHash(0), guess: NO_SLOT };
+}
+
+/// No slot has this number: capacity is at most 2^31.
+const NO_SLOT: SlotId = SlotId(u32::MAX);
+
+impl Writer {
+    /// Takes all of `briefs` through the stages, [`MAX_BURST`] in a round.
+    pub(super) fn update_all(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
+        let mut outcome = BurstOutcome::default();
+        for briefs in briefs.chunks(MAX_BURST) {
+            self.evictions_left = self.evictions;
+            match self.order {
+                Order::Steps => self.step_by_step(briefs, burst, &mut outcome),
+                Order::Groups => self.by_groups(briefs, burst, &mut outcome),
+            }
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a burst is short")]
+        let all = briefs.len() as u32;
+        outcome.in_flows = all - outcome.table_full - outcome.excluded;
+        outcome
+    }
+
+    fn step_by_step(&mut self, briefs: &[Brief], burst: &Burst, outcome: &mut BurstOutcome) {
+        for step in 0..briefs.len() + 2 * STAGE_DISTANCE {
+            if let Some(brief) = briefs.get(step) {
+                self.hash(brief, step, burst);
+            }
+            let [second, third] = [1, 2].map(|stages| step.wrapping_sub(stages * STAGE_DISTANCE));
+            if let Some(brief) = briefs.get(second) {
+                self.guess(brief, second);
+            }
+            if let Some(brief) = briefs.get(third) {
+                self.count(brief, third, burst, outcome);
+            }
+        }
+    }
+
+    fn by_groups(&mut self, briefs: &[Brief], burst: &Burst, outcome: &mut BurstOutcome) {
+        // Before the first group and behind the last there are empty ones.
+        let group = |number: usize| {
+            let from = number.saturating_mul(GROUP).min(briefs.len());
+            from..briefs.len().min(from + GROUP)
+        };
+        for step in 0..briefs.len().div_ceil(GROUP) + 2 {
+            for at in group(step) {
+                self.hash(&briefs[at], at, burst);
+            }
+            for at in group(step.wrapping_sub(1)) {
+                self.guess(&briefs[at], at);
+            }
+            for at in group(step.wrapping_sub(2)) {
+                self.count(&briefs[at], at, burst, outcome);
+            }
+        }
+    }
+
+    /// First stage: where to look for the flow; asks for its bucket.
+    #[inline(always)]
+    fn hash(&mut self, brief: &Brief, at: usize, burst: &Burst) {
+        let staged = &mut self.staged[at % MAX_BURST];
+        staged.first = brief.addresses;
+        if brief.wide
+            && let Some(packet) = burst.whole(brief)
+        {
+            staged.first = self.hasher.fingerprint(&packet.key);
+        }
+        staged.hash = self.hasher.hash([staged.first, brief.ports]);
+        self.index.prefetch(staged.hash);
+    }
+
+    /// Second stage: which slot the bucket names; asks for its lines.
+    #[inline(always)]
+    fn guess(&mut self, brief: &Brief, at: usize) {
+        let staged = &mut self.staged[at % MAX_BURST];
+        staged.guess = self.index.guess(staged.hash).unwrap_or(NO_SLOT);
+        let slot = staged.guess.0 as usize;
+        let Some(busy) = self.shared.busy.get(slot) else { return };
+        prefetch(&busy.hot);
+        if brief.protocol() == protocol::TCP {
+            prefetch(&busy.track);
+        }
+        if brief.wide {
+            prefetch(&self.shared.cold[slot]);
+        }
+    }
+
+    /// Third stage: compares the key and counts.
+    #[inline(always)]
+    fn count(&mut self, brief: &Brief, at: usize, burst: &Burst, outcome: &mut BurstOutcome) {
+        if !self.count_plain(brief, at, burst) {
+            match self.count_any(brief, at, burst) {
+                Admission::Counted => {}
+                Admission::Full => outcome.table_full += 1,
+                Admission::Excluded => outcome.excluded += 1,
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::key::{Endpoint, Family, FlowKey};
+    use crate::packet::{FirstPacket, Packet, Role, TcpSegment};
+    use crate::{FlowRecord, Nanos, TableConfig, table};
+    use proptest::prelude::*;
+
+    /// A packet of one of 48 flows, which do not all fit into the table.
+    fn packet(number: u64, flow: u32, v6: bool, flags: Option<u8>) -> Packet {
+        let family = if v6 { Family::V6 } else { Family::V4 };
+        let protocol = if flags.is_some() { protocol::TCP } else { protocol::UDP };
+        let end = |address: u32, port| Endpoint { address: address.into(), port };
+        let (key, direction) = FlowKey::canonical(family, protocol, end(flow, 1_024), end(1_000, 443));
+        let flags = flags.unwrap_or(0);
+        Packet {
+            key,
+            direction,
+            at: Nanos(1_000 + number),
+            bytes: 100,
+            role: if protocol == protocol::TCP { Role::of_tcp(flags) } else { Role::Unknown },
+            tcp: TcpSegment { flags, ..TcpSegment::default() },
+            first: FirstPacket::default(),
+            tunnel: 0,
+        }
+    }
+
+    fn counted(
+        order: Order,
+        bursts: &[Vec<(u32, bool, Option<u8>)>],
+    ) -> (Vec<BurstOutcome>, Vec<FlowRecord>) {
+        let config = TableConfig { capacity: 32, seed: 7, ..TableConfig::default() };
+        let (mut writer, mut sweeper) = table(&config).expect("a small table");
+        (writer.order, writer.evictions) = (order, 2);
+        let mut numbers = 0..;
+        let outcomes = bursts.iter().map(|burst| {
+            let packets = burst.iter().zip(&mut numbers);
+            let packets: Vec<_> =
+                packets.map(|(&(flow, v6, flags), number)| packet(number, flow, v6, flags)).collect();
+            writer.update_burst(&packets)
+        });
+        let outcomes = outcomes.collect();
+        let mut records = Vec::new();
+        sweeper.flush(Nanos(1 << 40), &mut records);
+        (outcomes, records)
+    }
+
+    proptest! {
+        /// Of what comes after what nothing may change, in bursts of any length.
+        #[test]
+        fn groups_count_what_steps_count(bursts in prop::collection::vec(
+            prop::collection::vec((0u32..24, any::<bool>(), any::<Option<u8>>()), 0..150), 1..5,
+        )) {
+            let steps = counted(Order::Steps, &bursts);
+            let packets: usize = bursts.iter().map(Vec::len).sum();
+            let told: u32 = steps.0.iter().map(|o| o.in_flows + o.table_full + o.excluded).sum();
+            prop_assert_eq!(told as usize, packets);
+            prop_assert_eq!(steps, counted(Order::Groups, &bursts));
+        }
+    }
+
+    #[test]
+    fn the_order_follows_the_size_of_the_table() {
+        assert_eq!((Order::of(524_287), Order::of(524_288)), (Order::Steps, Order::Groups));
+    }
+}
