@@ -83,6 +83,7 @@ impl Meta {
     pub(crate) const STEADY: u32 = 1 << 16;
 
     /// Flows of a slot before their number comes again.
+    #[cfg(not(loom))]
     pub(crate) const GENERATIONS: u32 = 1 << (32 - Meta::GENERATION_SHIFT);
     const GENERATION_SHIFT: u32 = 18;
 
