@@ -1,11 +1,10 @@
 //! TCP and UDP in IPv6 without extension headers, whole and sound, with one VLAN tag or none.
 
 use super::{
-    ETHERNET_LEN, TAG_LEN, TCP_LEN, behind_link, chunk, is_datagram, number, segment, source_mac, word16,
-    word32,
+    ETHERNET_LEN, TAG_LEN, TCP_LEN, behind_link, chunk, number, source_mac, transport, word16, word32,
 };
-use crate::wire::{ByteCount, ParseOptions, octets, tunnel};
-use flowtable::{Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, TcpSegment, protocol};
+use crate::wire::{ByteCount, ParseOptions, octets};
+use flowtable::{Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, protocol};
 
 const IPV6_LEN: usize = 40;
 /// IPv6 and TCP; asked of UDP too.
@@ -32,16 +31,8 @@ pub(in crate::wire) fn packet(
     if first_word >> 28 != 6 || !whole {
         return None;
     }
-    let (protocol, ports) = (header[6], word32(header, IPV6_LEN));
-    let tcp = match protocol {
-        protocol::TCP => Some(segment(header, IPV6_LEN, length)).filter(|(_, sound)| *sound)?.0,
-        protocol::UDP
-            if is_datagram(header, IPV6_LEN, length) && !tunnel::has_port_of_one(ports, &options.tunnels) =>
-        {
-            TcpSegment::default()
-        }
-        _ => return None,
-    };
+    let protocol = header[6];
+    let tcp = transport(header, IPV6_LEN, protocol, length, options)?;
     let address = |at| u128::from_be_bytes(chunk(header, at));
     let source = Endpoint { address: address(8), port: word16(header, IPV6_LEN) };
     let destination = Endpoint { address: address(24), port: word16(header, IPV6_LEN.wrapping_add(2)) };

@@ -10,7 +10,8 @@ pub(super) use ipv6::packet as ipv6;
 pub(super) use vxlan::packet as vxlan;
 
 use super::ethertype::number;
-use flowtable::TcpSegment;
+use super::{ParseOptions, tunnel};
+use flowtable::{TcpSegment, protocol};
 
 const ETHERNET_LEN: usize = 14;
 const TAG_LEN: usize = 4;
@@ -70,6 +71,28 @@ fn segment<const LEN: usize>(header: &[u8; LEN], at: usize, octets: u32) -> (Tcp
         payload: octets.wrapping_sub(header_octets),
     };
     (segment, header_octets >= 20 && header_octets <= octets)
+}
+
+/// What the transport header at `at` of a packet of `octets` behind its IP header has of TCP: nothing in UDP. `None` of what is
+/// neither or not sound, and of UDP that may be a tunnel.
+#[inline(always)]
+fn transport<const LEN: usize>(
+    header: &[u8; LEN],
+    at: usize,
+    protocol: u8,
+    octets: u32,
+    options: &ParseOptions,
+) -> Option<TcpSegment> {
+    match protocol {
+        protocol::TCP => Some(segment(header, at, octets)).filter(|(_, sound)| *sound).map(|(tcp, _)| tcp),
+        protocol::UDP
+            if is_datagram(header, at, octets)
+                && !tunnel::has_port_of_one(word32(header, at), &options.tunnels) =>
+        {
+            Some(TcpSegment::default())
+        }
+        _ => None,
+    }
 }
 
 /// Whether the length in the UDP header at `at` is one and fits a datagram of `octets`.

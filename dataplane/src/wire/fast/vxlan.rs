@@ -2,13 +2,12 @@
 //! with one outer VLAN tag or none.
 
 use super::{
-    ETHERNET_LEN, IPV4_LEN, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, is_datagram, segment, source_mac,
-    total_length, word16, word32,
+    ETHERNET_LEN, IPV4_LEN, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, is_datagram, source_mac, total_length,
+    transport, word16, word32,
 };
-use crate::wire::{ByteCount, ParseOptions, octets, tunnel};
+use crate::wire::{ByteCount, ParseOptions, octets};
 use flowtable::{
-    Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, TcpSegment, Tunnel, TunnelKind,
-    protocol,
+    Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, Tunnel, TunnelKind, protocol,
 };
 
 const UDP_LEN: usize = 8;
@@ -50,31 +49,9 @@ pub(in crate::wire) fn packet(
     let inner = header.last_chunk::<{ IPV4_LEN + TCP_LEN }>()?;
     let carried = u32::from(word16(header, IPV4_LEN.wrapping_add(4))).wrapping_sub(8);
     let bytes = total_length(inner, carried.saturating_sub(BETWEEN))?;
-    let (protocol, ports) = (inner[9], word32(inner, IPV4_LEN));
-    let tcp = match protocol {
-        protocol::TCP => {
-            Some(segment(inner, IPV4_LEN, bytes.wrapping_sub(20))).filter(|(_, sound)| *sound)?.0
-        }
-        protocol::UDP
-            if is_datagram(inner, IPV4_LEN, bytes.wrapping_sub(20))
-                && !tunnel::has_port_of_one(ports, &options.tunnels) =>
-        {
-            TcpSegment::default()
-        }
-        _ => return None,
-    };
-    let tunnel = Tunnel {
-        kind: TunnelKind::Vxlan,
-        family: Family::V4,
-        protocol: protocol::UDP,
-        source: end(header, 0),
-        destination: end(header, 1),
-        id: Some(word32(header, VXLAN_AT.wrapping_add(4)) >> 8),
-        key: None,
-        spi: None,
-        sender_index: None,
-        receiver_index: None,
-    };
+    let protocol = inner[9];
+    let tcp = transport(inner, IPV4_LEN, protocol, bytes.wrapping_sub(20), options)?;
+    let tunnel = tunnel(header);
     let (key, direction) = FlowKey::canonical(Family::V4, protocol, end(inner, 0), end(inner, 1));
     let [_, _, source_mac @ ..] = source_mac(frame).to_be_bytes();
     let packet = Packet {
@@ -102,6 +79,23 @@ pub(in crate::wire) fn packet(
         tunnel: 0,
     };
     Some((packet, tunnel))
+}
+
+/// The tunnel whose outer IPv4, UDP and VXLAN headers `header` begins with.
+#[inline(always)]
+fn tunnel<const LEN: usize>(header: &[u8; LEN]) -> Tunnel {
+    Tunnel {
+        kind: TunnelKind::Vxlan,
+        family: Family::V4,
+        protocol: protocol::UDP,
+        source: end(header, 0),
+        destination: end(header, 1),
+        id: Some(word32(header, VXLAN_AT.wrapping_add(4)) >> 8),
+        key: None,
+        spi: None,
+        sender_index: None,
+        receiver_index: None,
+    }
 }
 
 /// Address and port of one end of the IPv4 packet that `header` begins with: 0 the source, 1 the destination.
