@@ -43,7 +43,7 @@ pub struct Writer {
     /// no two flows of a key share their start.
     floor: Nanos,
     order: Order,
-    /// One for each packet of a round; away from here while a round is worked through.
+    /// One for each packet of a round.
     staged: [Staged; MAX_BURST],
     /// Evictions a round of stages may make, and those it still may.
     evictions: u32,
