@@ -1,11 +1,11 @@
 //! What the table has to know of nearly every packet, in one cache line: the key as the hot line holds it, and what is counted.
 //!
 //! A parser makes a [`Brief`] straight from the headers of a packet whose key is narrow (IPv4, outside tunnels). Of any other
-//! packet the brief says where the whole of it lies in the [`crate::Burst`].
+//! packet the brief says where the [`Rest`] of it lies in the [`crate::Burst`].
 
-use crate::key::{Direction, Family, FlowKey, protocol};
+use crate::key::{Direction, protocol};
 use crate::packet::{FirstPacket, Packet, PortId, Role, TcpSegment};
-use crate::slot::{is_narrow, narrow_addresses, ports_word};
+use crate::slot::{WideKey, is_narrow, key_of, narrow_addresses, ports_word};
 use crate::time::Nanos;
 
 /// One packet of a burst.
@@ -22,8 +22,8 @@ pub struct Brief {
     pub(crate) tcp: TcpSegment,
     /// Octets to count.
     pub(crate) bytes: u32,
-    /// Where the whole packet lies among those of its burst, from 1; 0 where everything there is to know is here.
-    pub(crate) whole: u32,
+    /// Where the rest of the packet lies among those of its burst, from 1; 0 where everything there is to know is here.
+    pub(crate) rest: u32,
     pub(crate) direction: Direction,
     /// The key does not fit the hot line.
     pub(crate) wide: bool,
@@ -43,7 +43,7 @@ pub struct PlainIpv4 {
     pub ports: u32,
     /// IP protocol number; not ICMP, whose ports are none.
     pub protocol: u8,
-    /// As [`FlowKey::vlans`].
+    /// As [`crate::FlowKey::vlans`].
     pub vlans: u32,
     /// As [`Packet::at`].
     pub at: Nanos,
@@ -71,7 +71,7 @@ impl Brief {
         mac_and_port: 0,
         tcp: TcpSegment { sequence: 0, acknowledgment: 0, window: 0, flags: 0, payload: 0 },
         bytes: 0,
-        whole: 0,
+        rest: 0,
         direction: Direction::LoToHi,
         wide: false,
         simple: true,
@@ -97,7 +97,7 @@ impl Brief {
         self.at = packet.at;
         self.mac_and_port = packet.source_mac << 16 | u64::from(packet.port.0);
         self.bytes = packet.bytes;
-        self.whole = 0;
+        self.rest = 0;
         self.wide = false;
         self.simple = true;
         self.ttl = packet.ttl;
@@ -110,22 +110,26 @@ impl Brief {
         self.tcp = tcp;
     }
 
-    /// The brief of `packet`, which lies at `whole` in its burst.
-    #[inline]
-    pub(crate) fn of(packet: &Packet, whole: u32) -> Brief {
+    /// The brief of `packet`, the rest of which lies at `rest` in its burst.
+    #[inline(always)]
+    pub(crate) fn of(packet: &Packet, rest: u32) -> Brief {
         let narrow = is_narrow(&packet.key);
+        let first = &packet.first;
+        let [a, b, c, d, e, f] = first.source_mac.unwrap_or_default();
         Brief {
             addresses: if narrow { narrow_addresses(&packet.key) } else { 0 },
             ports: ports_word(&packet.key),
             at: packet.at,
+            mac_and_port: u64::from_be_bytes([a, b, c, d, e, f, 0, 0]) | u64::from(first.port.0),
             tcp: packet.tcp,
             bytes: packet.bytes,
-            whole,
+            rest,
             direction: packet.direction,
             wide: !narrow,
             simple: (packet.tunnel == 0 || !narrow)
                 && (packet.key.protocol == protocol::TCP || packet.role == Role::Unknown),
-            ..Brief::NOTHING
+            ttl: first.ttl,
+            traffic_class: first.traffic_class,
         }
     }
 
@@ -136,38 +140,71 @@ impl Brief {
         (self.ports >> 24) as u8
     }
 
-    /// The whole of a plain packet.
+    /// The whole packet, which has `rest` beside its brief, if anything.
     #[expect(clippy::cast_possible_truncation, reason = "fields narrower than their words")]
-    pub(crate) fn unfold(&self) -> Packet {
-        let [_, _, mac @ ..] = (self.mac_and_port >> 16).to_be_bytes();
-        let protocol = self.protocol();
-        let key = FlowKey {
-            lo_address: u128::from(self.addresses >> ADDRESS_BITS),
-            hi_address: u128::from(self.addresses as u32),
-            lo_port: (self.ports >> 48) as u16,
-            hi_port: (self.ports >> 32) as u16,
-            protocol,
-            family: Family::V4,
-            one_way: None,
-            vlans: self.ports as u32 & 0x00ff_ffff,
-            tunnel: 0,
+    pub(crate) fn unfold(&self, rest: Option<&Rest>) -> Packet {
+        let Rest { key, role, tunnel, flow_label, icmp, has_mac } = match rest {
+            Some(rest) => *rest,
+            None => self.plain_rest(),
         };
+        let [mac @ .., _, _] = self.mac_and_port.to_be_bytes();
         Packet {
-            key,
+            key: key_of(self.ports, &key),
             direction: self.direction,
             at: self.at,
             bytes: self.bytes,
-            role: if protocol == protocol::TCP { Role::of_tcp(self.tcp.flags) } else { Role::Unknown },
+            role,
             tcp: self.tcp,
             first: FirstPacket {
-                source_mac: Some(mac),
+                source_mac: has_mac.then_some(mac),
                 port: PortId(self.mac_and_port as u16),
                 ttl: self.ttl,
                 traffic_class: self.traffic_class,
-                flow_label: 0,
-                icmp: None,
+                flow_label,
+                icmp,
             },
+            tunnel,
+        }
+    }
+
+    /// What a plain packet would have as its rest.
+    fn plain_rest(&self) -> Rest {
+        let is_tcp = self.protocol() == protocol::TCP;
+        Rest {
+            key: WideKey::narrow(self.addresses),
             tunnel: 0,
+            flow_label: 0,
+            role: if is_tcp { Role::of_tcp(self.tcp.flags) } else { Role::Unknown },
+            icmp: None,
+            has_mac: true,
+        }
+    }
+}
+
+/// What a packet that is not plain has beside its brief.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(crate) struct Rest {
+    pub(crate) key: WideKey,
+    /// As [`Packet::tunnel`].
+    pub(crate) tunnel: u32,
+    flow_label: u32,
+    role: Role,
+    icmp: Option<(u8, u8)>,
+    has_mac: bool,
+}
+const _: () = assert!(size_of::<Rest>() == 64);
+
+impl Rest {
+    #[inline(always)]
+    pub(crate) fn of(packet: &Packet) -> Rest {
+        Rest {
+            key: WideKey::of(&packet.key),
+            tunnel: packet.tunnel,
+            flow_label: packet.first.flow_label,
+            role: packet.role,
+            icmp: packet.first.icmp,
+            has_mac: packet.first.source_mac.is_some(),
         }
     }
 }
@@ -175,7 +212,8 @@ impl Brief {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::key::Endpoint;
+    use crate::cold::tests::packets;
+    use crate::key::{Endpoint, Family, FlowKey};
     use proptest::prelude::*;
 
     proptest! {
@@ -209,9 +247,25 @@ mod tests {
                 },
                 tunnel: 0,
             };
-            prop_assert_eq!(brief.unfold(), expected);
+            prop_assert_eq!(brief.unfold(None), expected);
             let told = Brief::of(&expected, 1);
             prop_assert_eq!((told.addresses, told.ports, told.wide), (brief.addresses, brief.ports, false));
+        }
+
+        #[test]
+        fn a_packet_is_its_brief_and_the_rest(
+            packet in packets(), direction in any::<bool>(), role in prop::sample::select(vec![Role::Source, Role::Unknown]),
+            tcp in any::<(u32, u32, u16, u8, u32)>(), bytes in any::<u32>(), tunnel in 0u32..100, rest in any::<u32>(),
+        ) {
+            let (sequence, acknowledgment, window, flags, payload) = tcp;
+            let packet = Packet {
+                direction: if direction { Direction::LoToHi } else { Direction::HiToLo },
+                tcp: TcpSegment { sequence, acknowledgment, window, flags, payload },
+                role, bytes, tunnel, ..packet
+            };
+            let brief = Brief::of(&packet, rest);
+            prop_assert_eq!(brief.unfold(Some(&Rest::of(&packet))), packet);
+            prop_assert_eq!(brief.rest, rest);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The packets of one burst with what only some of them carry beside the common part. Taken once, used again for each burst.
 
-use crate::brief::Brief;
+use crate::brief::{Brief, Rest};
 use crate::packet::{Packet, Quote};
 use crate::tunnel::Tunnel;
 
@@ -11,7 +11,7 @@ pub struct Burst {
     briefs: Vec<Brief>,
     len: usize,
     /// Of the packets that are more than their briefs.
-    wholes: Vec<Packet>,
+    rests: Vec<Rest>,
     tunnels: Vec<Tunnel>,
     /// Each with the packets that were there when it came.
     quotes: Vec<(usize, Quote)>,
@@ -23,7 +23,7 @@ impl Burst {
         Burst {
             briefs: vec![Brief::NOTHING; packets],
             len: 0,
-            wholes: Vec::with_capacity(packets),
+            rests: Vec::with_capacity(packets),
             tunnels: Vec::with_capacity(packets),
             quotes: Vec::with_capacity(packets),
         }
@@ -41,8 +41,8 @@ impl Burst {
     /// Adds a packet outside tunnels.
     #[inline(always)]
     pub fn push(&mut self, packet: Packet) {
-        self.wholes.push(packet);
-        let place = u32::try_from(self.wholes.len()).unwrap_or(0);
+        self.rests.push(Rest::of(&packet));
+        let place = u32::try_from(self.rests.len()).unwrap_or(0);
         let brief = Brief::of(&packet, place);
         match self.briefs.get_mut(self.len) {
             Some(vacant) => *vacant = brief,
@@ -52,7 +52,7 @@ impl Burst {
     }
 
     /// Adds a packet and the outermost tunnel it came in.
-    #[inline]
+    #[inline(always)]
     pub fn push_in(&mut self, tunnel: Tunnel, packet: Packet) {
         self.tunnels.push(tunnel);
         let place = u32::try_from(self.tunnels.len()).unwrap_or(0);
@@ -89,13 +89,13 @@ impl Burst {
     /// The whole of the packet with this brief.
     #[inline]
     pub(crate) fn packet(&self, brief: &Brief) -> Packet {
-        self.whole(brief).copied().unwrap_or_else(|| brief.unfold())
+        brief.unfold(self.rest(brief))
     }
 
-    /// The packet with this brief, if it is more than that.
+    /// The rest of the packet with this brief, if it is more than that.
     #[inline]
-    pub(crate) fn whole(&self, brief: &Brief) -> Option<&Packet> {
-        self.wholes.get((brief.whole as usize).wrapping_sub(1))
+    pub(crate) fn rest(&self, brief: &Brief) -> Option<&Rest> {
+        self.rests.get((brief.rest as usize).wrapping_sub(1))
     }
 
     /// The tunnel of one of its packets.
@@ -114,8 +114,8 @@ impl Burst {
     pub fn clear(&mut self) {
         self.len = 0;
         // Few bursts have any.
-        if !self.wholes.is_empty() {
-            self.wholes.clear();
+        if !self.rests.is_empty() {
+            self.rests.clear();
             self.tunnels.clear();
         }
         self.quotes.clear();

@@ -6,9 +6,9 @@ use crate::details::DetailsId;
 use crate::event::NetworkError;
 use crate::events::EVENTS_IN_COLD;
 use crate::hash::KeyHasher;
-use crate::key::{Direction, Family, FlowKey, protocol};
+use crate::key::{Family, FlowKey};
 use crate::packet::{FirstPacket, Packet, PortId};
-use crate::slot::{KeyWords, ONE_WAY_PORT_BIT, halves, is_narrow, joined, protocol_of};
+use crate::slot::{KeyWords, WideKey, halves, is_narrow, joined, key_of};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::time::Nanos;
 
@@ -74,12 +74,12 @@ impl Cold {
     /// Whether the parts of a wide key kept here are `key`'s. Of two keys that share these parts and the first word of the hot
     /// line, the one is the other.
     #[inline]
-    pub(crate) fn holds(&self, key: &FlowKey) -> bool {
+    pub(crate) fn holds(&self, key: &WideKey) -> bool {
         let (lo_high, hi_address) = self.kept_addresses();
-        lo_high == halves(key.lo_address)[0]
-            && hi_address == key.hi_address
-            && self.tunnel() == key.tunnel
-            && self.family() == key.family
+        (lo_high == halves(key.lo_address)[0])
+            & (hi_address == key.hi_address)
+            & (self.tunnel() == key.tunnel)
+            & (self.family() == key.family)
     }
 
     /// The upper half of the lower address, and the higher address.
@@ -164,51 +164,28 @@ impl Cold {
     }
 
     /// The key of the flow, from this line and what the hot line has of it.
-    #[expect(clippy::cast_possible_truncation, reason = "unpacking fields narrower than the word")]
     pub(crate) fn key(&self, hot: &KeyWords, hasher: &KeyHasher) -> FlowKey {
-        let [first, ports_word] = hot.hot;
-        let protocol = protocol_of(ports_word);
+        let [first, ports] = hot.hot;
         let family = self.family();
-        let (lo_address, hi_address) = if hot.wide {
-            let (lo_high, hi_address) = self.kept_addresses();
-            let lo_low = first ^ hasher.mask(lo_high, hi_address, self.tunnel(), family);
-            (joined(lo_high, lo_low), hi_address)
-        } else {
-            (u128::from(first >> 32), u128::from(first as u32))
-        };
-        let mut key = FlowKey {
-            lo_address,
-            hi_address,
-            lo_port: (ports_word >> 48) as u16,
-            hi_port: (ports_word >> 32) as u16,
-            protocol,
-            family,
-            one_way: None,
-            vlans: ports_word as u32 & 0x00ff_ffff,
-            tunnel: self.tunnel(),
-        };
-        if matches!(protocol, protocol::ICMP | protocol::ICMPV6) {
-            let bit = ONE_WAY_PORT_BIT as u16;
-            if key.lo_port & bit != 0 {
-                key.one_way = Some(Direction::LoToHi);
-            } else if key.hi_port & bit != 0 {
-                key.one_way = Some(Direction::HiToLo);
-            }
-            key.lo_port &= !bit;
-            key.hi_port &= !bit;
+        if !hot.wide {
+            return key_of(ports, &WideKey { tunnel: self.tunnel(), family, ..WideKey::narrow(first) });
         }
-        key
+        let (lo_high, hi_address) = self.kept_addresses();
+        let lo_low = first ^ hasher.mask(lo_high, hi_address, self.tunnel(), family);
+        let lo_address = joined(lo_high, lo_low);
+        key_of(ports, &WideKey { lo_address, hi_address, tunnel: self.tunnel(), family })
     }
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::key::{Direction, protocol};
     use crate::packet::{Role, TcpSegment};
     use proptest::prelude::*;
 
     prop_compose! {
-        fn packets()(
+        pub(crate) fn packets()(
             lo in any::<u128>(), hi in any::<u128>(), ports in any::<(u16, u16)>(), protocol in any::<u8>(),
             v6 in any::<bool>(), vlans in 0u32..1 << 24, tunnel in 0u64..1 << 40, mac in any::<Option<[u8; 6]>>(),
             ttl in any::<u8>(), class in any::<u8>(), label in 0u32..1 << 20, icmp in any::<Option<(u8, u8)>>(),
@@ -244,7 +221,7 @@ mod tests {
             prop_assert_eq!(cold.key(&hasher.words(&packet.key), &hasher), packet.key);
             prop_assert_eq!(cold.first_packet(), packet.first);
             prop_assert_eq!(cold.first_seen(), packet.at);
-            prop_assert!(is_narrow(&packet.key) || cold.holds(&packet.key));
+            prop_assert!(is_narrow(&packet.key) || cold.holds(&WideKey::of(&packet.key)));
             cold.set_details(DetailsId(77));
             cold.set_error(NetworkError::FragmentationNeeded);
             cold.set_details(DetailsId(78));

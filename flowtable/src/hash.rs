@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use crate::index::KeyHash;
 use crate::key::{Family, FlowKey};
-use crate::slot::{KeyWords, halves, is_narrow, joined, narrow_addresses, ports_word};
+use crate::slot::{KeyWords, WideKey, halves, is_narrow, joined, narrow_addresses, ports_word};
 
 /// Hashes keys for the index, and wide keys to the fingerprint kept in the hot line.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ impl KeyHasher {
     /// The first word of a wide key in the hot line, which stands for all that does not fit there: the lower half of the lower
     /// address under [`KeyHasher::mask`], so that the slot need not keep that half a second time.
     #[inline]
-    pub(crate) fn fingerprint(&self, key: &FlowKey) -> u64 {
+    pub(crate) fn fingerprint(&self, key: &WideKey) -> u64 {
         let [high, low] = halves(key.lo_address);
         low ^ self.mask(high, key.hi_address, key.tunnel, key.family)
     }
@@ -51,7 +51,7 @@ impl KeyHasher {
     #[inline]
     pub(crate) fn words(&self, key: &FlowKey) -> KeyWords {
         let wide = !is_narrow(key);
-        let first = if wide { self.fingerprint(key) } else { narrow_addresses(key) };
+        let first = if wide { self.fingerprint(&WideKey::of(key)) } else { narrow_addresses(key) };
         KeyWords { hot: [first, ports_word(key)], wide }
     }
 
@@ -129,12 +129,12 @@ mod tests {
                 128..256 => changed.hi_address ^= 1 << (bit - 128),
                 _ => changed.tunnel ^= 1 << (bit - 256),
             }
-            let first = hasher.fingerprint(&key);
-            prop_assert_ne!(first, hasher.fingerprint(&changed));
-            prop_assert_ne!(first, hasher.fingerprint(&FlowKey { family: Family::V4, ..key }));
+            let first = hasher.fingerprint(&WideKey::of(&key));
+            prop_assert_ne!(first, hasher.fingerprint(&WideKey::of(&changed)));
+            prop_assert_ne!(first, hasher.fingerprint(&WideKey { family: Family::V4, ..WideKey::of(&key) }));
             let moved = FlowKey { lo_address: key.lo_address ^ u128::from(other), ..key };
-            prop_assert_eq!(hasher.fingerprint(&moved), first ^ other);
-            prop_assert_ne!(first, KeyHasher::new(!seed).fingerprint(&key));
+            prop_assert_eq!(hasher.fingerprint(&WideKey::of(&moved)), first ^ other);
+            prop_assert_ne!(first, KeyHasher::new(!seed).fingerprint(&WideKey::of(&key)));
         }
     }
 

@@ -93,16 +93,17 @@ impl FlowKey {
         source: Endpoint,
         destination: Endpoint,
     ) -> (FlowKey, Direction) {
-        let (lo, hi, direction) = if source <= destination {
-            (source, destination, Direction::LoToHi)
-        } else {
-            (destination, source, Direction::HiToLo)
-        };
+        // Without a branch: which one is the lower is as good as random.
+        let swapped = (source.address > destination.address)
+            | (source.address == destination.address) & (source.port > destination.port);
+        let addresses = (source.address ^ destination.address) & 0u128.wrapping_sub(u128::from(swapped));
+        let ports = (source.port ^ destination.port) & 0u16.wrapping_sub(u16::from(swapped));
+        let direction = if swapped { Direction::HiToLo } else { Direction::LoToHi };
         let key = FlowKey {
-            lo_address: lo.address,
-            hi_address: hi.address,
-            lo_port: lo.port,
-            hi_port: hi.port,
+            lo_address: source.address ^ addresses,
+            hi_address: destination.address ^ addresses,
+            lo_port: source.port ^ ports,
+            hi_port: destination.port ^ ports,
             protocol,
             family,
             one_way: None,

@@ -158,7 +158,7 @@ pub(crate) struct KeyWords {
     pub(crate) wide: bool,
 }
 
-pub(crate) const ONE_WAY_PORT_BIT: u64 = 1 << 15;
+const ONE_WAY_PORT_BIT: u64 = 1 << 15;
 
 /// Ports, protocol and VLANs; for ICMP, whose port words stay below 256, bit 15 of a port marks a one-way type.
 #[inline]
@@ -171,6 +171,66 @@ pub(crate) fn ports_word(key: &FlowKey) -> u64 {
         None => word,
         Some(Direction::LoToHi) => word | ONE_WAY_PORT_BIT << 48,
         Some(Direction::HiToLo) => word | ONE_WAY_PORT_BIT << 32,
+    }
+}
+
+/// The key with `ports` as its [`ports_word`], and `wide` beside it.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "fields narrower than the word")]
+pub(crate) fn key_of(ports: u64, wide: &WideKey) -> FlowKey {
+    let WideKey { lo_address, hi_address, tunnel, family } = *wide;
+    let protocol = protocol_of(ports);
+    let mut key = FlowKey {
+        lo_address,
+        hi_address,
+        lo_port: (ports >> 48) as u16,
+        hi_port: (ports >> 32) as u16,
+        protocol,
+        family,
+        one_way: None,
+        vlans: ports as u32 & 0x00ff_ffff,
+        tunnel,
+    };
+    if matches!(protocol, protocol::ICMP | protocol::ICMPV6) {
+        let bit = ONE_WAY_PORT_BIT as u16;
+        if key.lo_port & bit != 0 {
+            key.one_way = Some(Direction::LoToHi);
+        } else if key.hi_port & bit != 0 {
+            key.one_way = Some(Direction::HiToLo);
+        }
+        key.lo_port &= !bit;
+        key.hi_port &= !bit;
+    }
+    key
+}
+
+/// All of a key but its [`ports_word`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WideKey {
+    pub(crate) lo_address: u128,
+    pub(crate) hi_address: u128,
+    /// As [`FlowKey::tunnel`].
+    pub(crate) tunnel: u64,
+    pub(crate) family: Family,
+}
+
+impl WideKey {
+    #[inline(always)]
+    pub(crate) fn of(key: &FlowKey) -> WideKey {
+        let FlowKey { lo_address, hi_address, tunnel, family, .. } = *key;
+        WideKey { lo_address, hi_address, tunnel, family }
+    }
+
+    /// That of a narrow key with [`narrow_addresses`].
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    pub(crate) fn narrow(addresses: u64) -> WideKey {
+        WideKey {
+            lo_address: u128::from(addresses >> 32),
+            hi_address: u128::from(addresses as u32),
+            tunnel: 0,
+            family: Family::V4,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::key::{FlowKey, protocol};
 use crate::packet::{Packet, Quote, Role, tcp_flag};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
-use crate::slot::{Busy, Hot, KeyWords, Lines, Meta, SlotId};
+use crate::slot::{Busy, Hot, KeyWords, Lines, Meta, SlotId, WideKey};
 use crate::sync::{Arc, Ordering};
 use crate::table::{Handover, REGION_SLOTS, Shared, TableConfig, TableStats};
 use crate::time::Nanos;
@@ -193,8 +193,8 @@ impl Writer {
     fn is_plain_in_cold(&self, brief: &Brief, slot: SlotId, burst: &Burst) -> bool {
         let cold = &self.shared.cold[slot.0 as usize];
         burst
-            .whole(brief)
-            .is_some_and(|packet| cold.holds(&packet.key) && (packet.tunnel == 0 || cold.tunnel_is_told()))
+            .rest(brief)
+            .is_some_and(|rest| cold.holds(&rest.key) && (rest.tunnel == 0 || cold.tunnel_is_told()))
     }
 
     /// Counts the packet in its flow, whatever it is and whether or not there is one.
@@ -222,10 +222,11 @@ impl Writer {
 
     /// The slot of the live flow with `key`, which is `words` in the hot line.
     fn find(&self, hash: KeyHash, words: &KeyWords, key: &FlowKey) -> Option<SlotId> {
+        let key = WideKey::of(key);
         self.index.find(hash, |slot| {
             let hot = &self.shared.busy[slot.0 as usize].hot;
             holds(hot, Meta(hot.meta.load(Ordering::Relaxed)), words.hot, words.wide)
-                && (!words.wide || self.shared.cold[slot.0 as usize].holds(key))
+                && (!words.wide || self.shared.cold[slot.0 as usize].holds(&key))
         })
     }
 

@@ -111,9 +111,9 @@ impl Writer {
         let staged = &mut self.staged[at % MAX_BURST];
         staged.first = brief.addresses;
         if brief.wide
-            && let Some(packet) = burst.whole(brief)
+            && let Some(rest) = burst.rest(brief)
         {
-            staged.first = self.hasher.fingerprint(&packet.key);
+            staged.first = self.hasher.fingerprint(&rest.key);
         }
         staged.hash = self.hasher.hash([staged.first, brief.ports]);
         self.index.prefetch(staged.hash);
