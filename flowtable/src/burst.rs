@@ -92,6 +92,12 @@ impl Burst {
         brief.unfold(self.rest(brief))
     }
 
+    /// Whether more than half of the packets are more than their briefs.
+    #[inline]
+    pub(crate) fn is_mostly_more(&self) -> bool {
+        2 * self.rests.len() > self.len
+    }
+
     /// The rest of the packet with this brief, if it is more than that.
     #[inline]
     pub(crate) fn rest(&self, brief: &Brief) -> Option<&Rest> {

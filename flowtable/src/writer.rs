@@ -4,7 +4,7 @@
 
 mod stages;
 
-use stages::{Order, Staged};
+use stages::Staged;
 
 use crate::brief::Brief;
 use crate::burst::Burst;
@@ -42,7 +42,6 @@ pub struct Writer {
     /// No flow starts before this: the end of the latest one that ended, and a nanosecond. Time does not run backwards, and
     /// no two flows of a key share their start.
     floor: Nanos,
-    order: Order,
     /// One for each packet of a round.
     staged: [Staged; MAX_BURST],
     /// Evictions a round of stages may make, and those it still may.
@@ -88,7 +87,6 @@ impl Writer {
             free: FreeSlots::all(),
             service_ports: config.service_ports.clone().into_boxed_slice(),
             floor: Nanos(0),
-            order: Order::of(shared.busy.len()),
             staged: [Staged::NOTHING; MAX_BURST],
             shared,
             evictions: u32::MAX,

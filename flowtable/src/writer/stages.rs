@@ -9,31 +9,38 @@ use crate::key::protocol;
 use crate::mem::prefetch;
 use crate::slot::SlotId;
 
-/// Packets between the stages, so that what one asked for has come when the next looks at it: longer than memory takes, and
-/// few enough for the core to have all the lines asked for under way at once.
-const STAGE_DISTANCE: usize = 10;
-/// Packets that go through a stage together where a table is large. More of them would ask for more lines than a core can
-/// have under way at once.
-const GROUP: usize = 8;
+/// Packets between the stages in [`Order::Steps`].
+const STEPS_APART: usize = 10;
 /// Slots from which on a table is large: between 80 thousand, where groups lose, and 1.25 million, where they gain.
 const LARGE_TABLE: usize = 1 << 19;
 
 /// How the packets of a round go through the stages.
 ///
 /// A prefetch waits for the translation of its address, and the core finishes nothing that is behind it. Far out of reach of the
-/// caches the prefetches of a group had better wait together; with a small table single steps take less.
+/// caches the prefetches of a group had better wait together; with a small table single steps take less. What one stage asked
+/// for has to come before the next looks at it, and all that is asked for at once has to be less than a core can have under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Each packet in a stage of its own, [`STAGE_DISTANCE`] packets from the next.
+    /// Each packet alone, [`STEPS_APART`] packets between the stages.
     Steps,
-    /// Each group of packets a stage behind the next group.
-    Groups,
+    /// Groups of packets, each stage `lag` groups behind the one before it.
+    Groups { of: usize, lag: usize },
 }
 
 impl Order {
-    /// That of a table of `slots`.
-    pub(super) fn of(slots: usize) -> Order {
-        if slots < LARGE_TABLE { Order::Steps } else { Order::Groups }
+    /// Eight buckets and sixteen lines of slots at once.
+    const LARGE_GROUPS: Order = Order::Groups { of: 8, lag: 1 };
+    /// For packets with wide keys, which ask for three lines of a slot.
+    const SMALL_GROUPS: Order = Order::Groups { of: 4, lag: 2 };
+
+    /// That of a round of packets, most of them `wide` or not, in a table of `slots`.
+    #[inline]
+    pub(super) fn of(slots: usize, wide: bool) -> Order {
+        match (slots < LARGE_TABLE, wide) {
+            (true, _) => Order::Steps,
+            (false, false) => Order::LARGE_GROUPS,
+            (false, true) => Order::SMALL_GROUPS,
+        }
     }
 }
 
@@ -55,14 +62,19 @@ impl Staged {
 const NO_SLOT: SlotId = SlotId(u32::MAX);
 
 impl Writer {
-    /// Takes all of `briefs` through the stages, [`MAX_BURST`] in a round.
+    /// Takes all of `briefs` through the stages.
     pub(super) fn update_all(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
+        self.update_in(Order::of(self.shared.busy.len(), burst.is_mostly_more()), briefs, burst)
+    }
+
+    /// The same in `order`, [`MAX_BURST`] in a round.
+    fn update_in(&mut self, order: Order, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
         let mut outcome = BurstOutcome::default();
         for briefs in briefs.chunks(MAX_BURST) {
             self.evictions_left = self.evictions;
-            match self.order {
+            match order {
                 Order::Steps => self.step_by_step(briefs, burst, &mut outcome),
-                Order::Groups => self.by_groups(briefs, burst, &mut outcome),
+                Order::Groups { of, lag } => self.by_groups(of, lag, briefs, burst, &mut outcome),
             }
         }
         #[expect(clippy::cast_possible_truncation, reason = "a burst is short")]
@@ -71,12 +83,13 @@ impl Writer {
         outcome
     }
 
+    /// As groups of one it would be the same, but take a sixth longer.
     fn step_by_step(&mut self, briefs: &[Brief], burst: &Burst, outcome: &mut BurstOutcome) {
-        for step in 0..briefs.len() + 2 * STAGE_DISTANCE {
+        for step in 0..briefs.len() + 2 * STEPS_APART {
             if let Some(brief) = briefs.get(step) {
                 self.hash(brief, step, burst);
             }
-            let [second, third] = [1, 2].map(|stages| step.wrapping_sub(stages * STAGE_DISTANCE));
+            let [second, third] = [1, 2].map(|stages| step.wrapping_sub(stages * STEPS_APART));
             if let Some(brief) = briefs.get(second) {
                 self.guess(brief, second);
             }
@@ -86,20 +99,27 @@ impl Writer {
         }
     }
 
-    fn by_groups(&mut self, briefs: &[Brief], burst: &Burst, outcome: &mut BurstOutcome) {
+    fn by_groups(
+        &mut self,
+        size: usize,
+        lag: usize,
+        briefs: &[Brief],
+        burst: &Burst,
+        outcome: &mut BurstOutcome,
+    ) {
         // Before the first group and behind the last there are empty ones.
         let group = |number: usize| {
-            let from = number.saturating_mul(GROUP).min(briefs.len());
-            from..briefs.len().min(from + GROUP)
+            let from = number.saturating_mul(size).min(briefs.len());
+            from..briefs.len().min(from + size)
         };
-        for step in 0..briefs.len().div_ceil(GROUP) + 2 {
+        for step in 0..briefs.len().div_ceil(size) + 2 * lag {
             for at in group(step) {
                 self.hash(&briefs[at], at, burst);
             }
-            for at in group(step.wrapping_sub(1)) {
+            for at in group(step.wrapping_sub(lag)) {
                 self.guess(&briefs[at], at);
             }
-            for at in group(step.wrapping_sub(2)) {
+            for at in group(step.wrapping_sub(2 * lag)) {
                 self.count(&briefs[at], at, burst, outcome);
             }
         }
@@ -181,13 +201,13 @@ mod tests {
     ) -> (Vec<BurstOutcome>, Vec<FlowRecord>) {
         let config = TableConfig { capacity: 32, seed: 7, ..TableConfig::default() };
         let (mut writer, mut sweeper) = table(&config).expect("a small table");
-        (writer.order, writer.evictions) = (order, 2);
+        writer.evictions = 2;
         let mut numbers = 0..;
         let outcomes = bursts.iter().map(|burst| {
             let packets = burst.iter().zip(&mut numbers);
-            let packets: Vec<_> =
+            let burst: Burst =
                 packets.map(|(&(flow, v6, flags), number)| packet(number, flow, v6, flags)).collect();
-            writer.update_burst(&packets)
+            writer.update_in(order, burst.briefs(), &burst)
         });
         let outcomes = outcomes.collect();
         let mut records = Vec::new();
@@ -198,19 +218,24 @@ mod tests {
     proptest! {
         /// Of what comes after what nothing may change, in bursts of any length.
         #[test]
-        fn groups_count_what_steps_count(bursts in prop::collection::vec(
+        fn each_order_counts_what_the_others_count(bursts in prop::collection::vec(
             prop::collection::vec((0u32..24, any::<bool>(), any::<Option<u8>>()), 0..150), 1..5,
         )) {
             let steps = counted(Order::Steps, &bursts);
             let packets: usize = bursts.iter().map(Vec::len).sum();
             let told: u32 = steps.0.iter().map(|o| o.in_flows + o.table_full + o.excluded).sum();
             prop_assert_eq!(told as usize, packets);
-            prop_assert_eq!(steps, counted(Order::Groups, &bursts));
+            prop_assert_eq!(&steps, &counted(Order::LARGE_GROUPS, &bursts));
+            prop_assert_eq!(&steps, &counted(Order::SMALL_GROUPS, &bursts));
         }
     }
 
     #[test]
-    fn the_order_follows_the_size_of_the_table() {
-        assert_eq!((Order::of(524_287), Order::of(524_288)), (Order::Steps, Order::Groups));
+    fn the_order_follows_the_size_of_the_table_and_what_most_packets_are() {
+        assert_eq!([false, true].map(|wide| Order::of(524_287, wide)), [Order::Steps, Order::Steps]);
+        assert_eq!(
+            [false, true].map(|wide| Order::of(524_288, wide)),
+            [Order::LARGE_GROUPS, Order::SMALL_GROUPS]
+        );
     }
 }
