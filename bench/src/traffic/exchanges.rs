@@ -1,11 +1,10 @@
 //! Requests and responses: connections whose directions take turns, one to ten segments at a time, with acknowledgments.
 //! The packets of all connections are mixed at random. The same as datagrams of the same sizes, for comparison.
 
-use std::sync::Arc;
-
 use dataplane::dpdk::{Burst, MAX_BURST};
 use flowtable::tcp_flag;
 
+use super::list::{List, Place};
 use super::{OPENED_SEQUENCE, Traffic, each};
 use crate::frames::{FRAME_LEN, Shape, Stamp};
 use crate::random::Random;
@@ -26,12 +25,11 @@ const IP_LEN: u16 = 20;
 const TOTAL_LENGTH_AT: usize = 16;
 const STAMP_AT: usize = 26;
 
-/// A list of packets that is read in order, over and over.
+/// The traffic.
 #[derive(Clone, Debug)]
 pub struct Exchanges {
-    packets: Arc<[Segment]>,
+    list: List<Segment>,
     datagrams: bool,
-    place: Place,
     /// Of the burst pressed last.
     lengths: [u16; MAX_BURST],
 }
@@ -50,13 +48,6 @@ struct Segment {
 enum Side {
     Client,
     Server,
-}
-
-/// How far a list is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
-    next: usize,
-    round: u32,
 }
 
 impl Exchanges {
@@ -79,12 +70,7 @@ impl Exchanges {
             })
             .collect();
         debug_assert!(packets.len().is_multiple_of(MAX_BURST));
-        Exchanges {
-            packets: packets.into(),
-            datagrams: false,
-            place: Place::default(),
-            lengths: [0; MAX_BURST],
-        }
+        Exchanges { list: List::of(packets), datagrams: false, lengths: [0; MAX_BURST] }
     }
 
     /// The same packets as datagrams of UDP, of the same lengths.
@@ -131,26 +117,26 @@ fn turn(from: Side, count: u32, next: &mut [u32; 2], stamp: Stamp, packets: &mut
     }
 }
 
-impl Exchanges {
-    /// Writes `packet` over the headers of a frame. Gives the frame's length.
+impl Segment {
+    /// Writes it over the headers of a frame, as it is in round `round`. Gives the frame's length.
     #[inline]
-    fn write(&self, packet: &Segment, frame: &mut [u8]) -> u16 {
-        let length = HEADERS_LEN + packet.payload;
+    fn write(&self, datagram: bool, round: u32, frame: &mut [u8]) -> u16 {
+        let length = HEADERS_LEN + self.payload;
         let Some(frame) = frame.first_chunk_mut::<FRAME_LEN>() else { return 0 };
         frame[TOTAL_LENGTH_AT..TOTAL_LENGTH_AT + 2].copy_from_slice(&(length - ETHERNET_LEN).to_be_bytes());
-        frame[STAMP_AT..STAMP_AT + 12].copy_from_slice(packet.stamp.octets());
+        frame[STAMP_AT..STAMP_AT + 12].copy_from_slice(self.stamp.octets());
         let transport = &mut frame[STAMP_AT + 12..STAMP_AT + 20];
-        if self.datagrams {
+        if datagram {
             transport[..2].copy_from_slice(&(length - ETHERNET_LEN - IP_LEN).to_be_bytes());
             return length;
         }
         let advance = |segments: [u32; 4]| segments.iter().sum::<u32>() * SEGMENT;
-        let (own, peer) = match packet.side {
+        let (own, peer) = match self.side {
             Side::Client => (advance(REQUESTS), advance(RESPONSES)),
             Side::Server => (advance(RESPONSES), advance(REQUESTS)),
         };
-        let sequence = packet.sequence.wrapping_add(self.place.round.wrapping_mul(own));
-        let acknowledgment = packet.acknowledgment.wrapping_add(self.place.round.wrapping_mul(peer));
+        let sequence = self.sequence.wrapping_add(round.wrapping_mul(own));
+        let acknowledgment = self.acknowledgment.wrapping_add(round.wrapping_mul(peer));
         transport[..4].copy_from_slice(&sequence.to_be_bytes());
         transport[4..].copy_from_slice(&acknowledgment.to_be_bytes());
         length
@@ -162,20 +148,13 @@ impl Traffic for Exchanges {
 
     #[inline]
     fn press(&mut self, burst: &mut Burst) {
-        if self.place.next + burst.len() > self.packets.len() {
-            self.place = Place { next: 0, round: self.place.round.wrapping_add(1) };
-        }
-        let next = self.place.next;
-        let mut lengths = self.lengths;
-        if let Some(packets) = self.packets.get(next..next + burst.len()) {
-            each(burst, |index, data| {
-                if let Some(packet) = packets.get(index) {
-                    lengths[index % MAX_BURST] = self.write(packet, data);
-                }
-            });
-        }
-        self.lengths = lengths;
-        self.place.next += burst.len();
+        let Exchanges { list, datagrams, lengths } = self;
+        let (packets, round) = list.next(burst.len());
+        each(burst, |index, data| {
+            if let Some(packet) = packets.get(index) {
+                lengths[index % MAX_BURST] = packet.write(*datagrams, round, data);
+            }
+        });
     }
 
     #[inline]
@@ -192,11 +171,11 @@ impl Traffic for Exchanges {
     }
 
     fn beside(&mut self) -> Place {
-        self.place
+        self.list.place()
     }
 
     fn go_back(&mut self, place: Place) {
-        self.place = place;
+        self.list.go_back(place);
     }
 }
 

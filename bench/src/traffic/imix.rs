@@ -1,11 +1,10 @@
 //! "Simple IMIX": 7 frames of 64 B, 4 of 594 B and 1 of 1,518 B, 361.8 B in the mean, frame check sequence included.
 //! Each flow keeps to one size.
 
-use std::sync::Arc;
-
 use dataplane::dpdk::{Burst, MAX_BURST};
 use flowtable::tcp_flag;
 
+use super::list::{List, Place};
 use super::{OPENED_SEQUENCE, Traffic, each};
 use crate::frames::{Shape, Stamp};
 use crate::random::Random;
@@ -20,21 +19,12 @@ const TOTAL_LENGTH_AT: usize = 16;
 /// Mean octets of a frame on the wire: (7 * 64 + 4 * 594 + 1518) / 12.
 pub const MEAN_FRAME: f64 = 4342.0 / 12.0;
 
-/// A list of packets that is read in order, over and over.
+/// The traffic.
 #[derive(Clone, Debug)]
 pub struct Imix {
-    packets: Arc<[(Stamp, u8)]>,
-    place: Place,
+    list: List<(Stamp, u8)>,
     /// Of the burst pressed last.
     lengths: [u16; MAX_BURST],
-}
-
-/// How far a list is.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    next: usize,
-    /// Of the flows of each size.
-    sequences: [u32; SIZES.len()],
 }
 
 impl Imix {
@@ -52,8 +42,7 @@ impl Imix {
             }
             (stamp, dozen[at % OF])
         });
-        let place = Place { next: 0, sequences: [OPENED_SEQUENCE; SIZES.len()] };
-        Imix { packets: packets.collect(), place, lengths: [0; MAX_BURST] }
+        Imix { list: List::of(packets.collect::<Vec<_>>()), lengths: [0; MAX_BURST] }
     }
 }
 
@@ -62,16 +51,12 @@ impl Traffic for Imix {
 
     #[inline]
     fn press(&mut self, burst: &mut Burst) {
-        if self.place.next + burst.len() > self.packets.len() {
-            self.place.next = 0;
-            for (sequence, (frame, _)) in self.place.sequences.iter_mut().zip(SIZES) {
-                let payload = frame - FCS_LEN - ETHERNET_LEN - IP_AND_TCP_LEN;
-                *sequence = sequence.wrapping_add(u32::from(payload));
-            }
-        }
-        let Place { next, sequences } = self.place;
-        let Some(packets) = self.packets.get(next..next + burst.len()) else { return };
-        self.place.next += burst.len();
+        let (packets, round) = self.list.next(burst.len());
+        // A flow keeps to its size, and has so much data each round.
+        let sequences = SIZES.map(|(frame, _)| {
+            let payload = u32::from(frame - FCS_LEN - ETHERNET_LEN - IP_AND_TCP_LEN);
+            OPENED_SEQUENCE.wrapping_add(round.wrapping_mul(payload))
+        });
         let lengths = &mut self.lengths;
         each(burst, |index, data| {
             let Some(&(stamp, size)) = packets.get(index) else { return };
@@ -99,10 +84,10 @@ impl Traffic for Imix {
     }
 
     fn beside(&mut self) -> Place {
-        self.place
+        self.list.place()
     }
 
     fn go_back(&mut self, place: Place) {
-        self.place = place;
+        self.list.go_back(place);
     }
 }

@@ -5,6 +5,7 @@ mod churn;
 mod exchanges;
 mod flood;
 mod imix;
+mod list;
 mod rounds;
 mod zipf;
 

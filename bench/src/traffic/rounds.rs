@@ -1,28 +1,20 @@
 //! Flows that take turns: each once in a round, with its next segment.
 
-use std::sync::Arc;
-
 use dataplane::dpdk::{Burst, MAX_BURST};
 use flowtable::tcp_flag;
 
+use super::list::{List, Place};
 use super::{INITIAL_SEQUENCE, OPENED_SEQUENCE, SYN_LEN, Traffic, each};
 use crate::frames::{PAYLOAD_LEN, Shape, Stamp};
 
-/// A list of packets that is read in order, over and over.
+/// The traffic.
 #[derive(Clone, Debug)]
 pub struct Rounds {
     shape: Shape,
     flags: u8,
     frame_len: usize,
-    stamps: Arc<[Stamp]>,
-    place: Place,
-}
-
-/// How far a list is.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    next: usize,
-    /// Sequence number of the packets of this round.
+    list: List<Stamp>,
+    /// Sequence number of the packets of the first round.
     sequence: u32,
 }
 
@@ -31,8 +23,7 @@ impl Rounds {
         // The last ones would not fill a burst.
         let whole = stamps.len() - stamps.len() % MAX_BURST;
         let frame_len = shape.template(flags).len();
-        let stamps = stamps.iter().take(whole).copied().collect();
-        Rounds { shape, flags, frame_len, stamps, place: Place { next: 0, sequence } }
+        Rounds { shape, flags, frame_len, list: List::of(&stamps[..whole]), sequence }
     }
 
     /// Segments of connections that are open; a list that is no whole number of bursts loses its end.
@@ -52,7 +43,7 @@ impl Rounds {
 
     /// Polls until every packet of the list has come once.
     pub fn polls_a_round(&self) -> usize {
-        self.stamps.len() / MAX_BURST
+        self.list.len() / MAX_BURST
     }
 }
 
@@ -61,12 +52,8 @@ impl Traffic for Rounds {
 
     #[inline]
     fn press(&mut self, burst: &mut Burst) {
-        if self.place.next + burst.len() > self.stamps.len() {
-            self.place = Place { next: 0, sequence: self.place.sequence.wrapping_add(PAYLOAD_LEN) };
-        }
-        let Place { next, sequence } = self.place;
-        let Some(stamps) = self.stamps.get(next..next + burst.len()) else { return };
-        self.place.next += burst.len();
+        let (stamps, round) = self.list.next(burst.len());
+        let sequence = self.sequence.wrapping_add(round.wrapping_mul(PAYLOAD_LEN));
         let shape = self.shape;
         // One loop a family: the choice is made once a burst.
         match shape {
@@ -90,11 +77,11 @@ impl Traffic for Rounds {
     }
 
     fn beside(&mut self) -> Place {
-        self.place
+        self.list.place()
     }
 
     fn go_back(&mut self, place: Place) {
-        self.place = place;
+        self.list.go_back(place);
     }
 }
 

@@ -1,10 +1,9 @@
 //! Flows of which few carry most: the chance of the k-th busiest is proportional to 1/k (Zipf's law, s = 1).
 
-use std::sync::Arc;
-
 use dataplane::dpdk::{Burst, MAX_BURST};
 use flowtable::tcp_flag;
 
+use super::list::{List, Place};
 use super::{OPENED_SEQUENCE, Traffic, each};
 use crate::frames::{FRAME_LEN, PAYLOAD_LEN, Shape, Stamp};
 use crate::random::Random;
@@ -12,11 +11,10 @@ use crate::random::Random;
 /// Packets of the list for each flow.
 const PACKETS_A_FLOW: usize = 4;
 
-/// A list of packets that is read in order, over and over.
+/// The traffic.
 #[derive(Clone, Debug)]
 pub struct Zipf {
-    packets: Arc<[Segment]>,
-    place: Place,
+    list: List<Segment>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +24,6 @@ struct Segment {
     before: u32,
     /// Segments of the flow in a round.
     of: u32,
-}
-
-/// How far a list is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
-    next: usize,
-    round: u32,
 }
 
 impl Zipf {
@@ -50,7 +41,7 @@ impl Zipf {
         for (packet, &flow) in packets.iter_mut().zip(&flows) {
             packet.of = of[flow];
         }
-        Zipf { packets: packets.into(), place: Place::default() }
+        Zipf { list: List::of(packets) }
     }
 }
 
@@ -74,12 +65,7 @@ impl Traffic for Zipf {
 
     #[inline]
     fn press(&mut self, burst: &mut Burst) {
-        if self.place.next + burst.len() > self.packets.len() {
-            self.place = Place { next: 0, round: self.place.round + 1 };
-        }
-        let Place { next, round } = self.place;
-        let Some(packets) = self.packets.get(next..next + burst.len()) else { return };
-        self.place.next += burst.len();
+        let (packets, round) = self.list.next(burst.len());
         each(burst, |index, data| {
             if let Some(Segment { stamp, before, of }) = packets.get(index) {
                 let segments = round.wrapping_mul(*of).wrapping_add(*before);
@@ -102,11 +88,11 @@ impl Traffic for Zipf {
     }
 
     fn beside(&mut self) -> Place {
-        self.place
+        self.list.place()
     }
 
     fn go_back(&mut self, place: Place) {
-        self.place = place;
+        self.list.go_back(place);
     }
 }
 
