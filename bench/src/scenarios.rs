@@ -159,7 +159,7 @@ pub const SCENARIOS: &[Scenario] = &[
     row("burst_bare_loop_max_us", "a loop that only reads the clock away from it, longest of all runs", "us", None, "", Measure::Away, When::Default),
     row("bytes_per_flow", "all of the table's memory, default settings, IPv4 and IPv6 alike", "B", most(256.0), "_without_details", Measure::Memory, When::Default),
     row("sweep_1M_ms", "a sweep of 1 M live flows, worker at work", "ms", most(60.0), "", Measure::Sweep, When::Default),
-    row("sweep_cost", "worker slowed by sweeping", "%", most(3.0), "the same without sweeps in turn", Measure::Sweep, When::Default),
+    row("sweep_cost", "worker slowed by sweeping", "%", most(3.0), "sweep_slower: during a sweep", Measure::Sweep, When::Default),
     row("ring_64k_flows", "a generator on the other processor writes into net_ring: limited by the generator", "Mpps", None, "ring_64k_generator", Measure::Ring, When::Default),
     row("encode_spans_per_s", "records to OTLP bytes, one core", "spans/s", least(2.5e6), "", Measure::Encode, When::Quick),
     row("export_spans_per_s", "records queued to acknowledged by gRPC, exporter on one core", "spans/s", least(600e3), "", Measure::Export, When::Default),

@@ -19,7 +19,7 @@ use crate::stamped::BufferRing;
 use crate::traffic::Traffic;
 
 /// Time between two sweeps: the default of `flow.sweep_interval`.
-const SWEEP_EVERY: Duration = Duration::from_millis(500);
+pub const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// Time between two looks at flows the worker ended: as in the probe.
 const HANDOVER_EVERY: Duration = Duration::from_millis(5);
 
@@ -64,14 +64,21 @@ pub struct Control<'a> {
     clock: UtcClock,
     /// What sweeps go by.
     pub timeouts: Timeouts,
-    /// Whether tables are swept while workers work.
-    pub sweeping: bool,
     /// Where records go.
     pub sink: Sink,
-    /// How long each sweep took since this was emptied, in ms.
-    pub sweeps_ms: Vec<f64>,
+    /// Each sweep since this was emptied.
+    pub sweeps: Vec<Swept>,
     /// The largest share of a turn at work that a worker waited for its processor.
     pub waited: f64,
+}
+
+/// A sweep of the tables at work.
+#[derive(Clone, Copy, Debug)]
+pub struct Swept {
+    /// How long it took.
+    pub ns: u64,
+    /// Packets that the workers counted meanwhile.
+    pub packets: u64,
 }
 
 struct Seat {
@@ -98,9 +105,8 @@ pub fn perform<R>(
             stop: &stop,
             clock: clock.clone(),
             timeouts: Timeouts::default(),
-            sweeping: true,
             sink,
-            sweeps_ms: Vec::new(),
+            sweeps: Vec::new(),
             waited: 0.0,
         };
         let mut threads = Vec::new();
@@ -195,7 +201,7 @@ impl Control<'_> {
         }
         let watch = Stopwatch::start();
         let elapsed = || Duration::from_nanos(watch.elapsed_ns());
-        let works = matches!(order, Order::Work | Order::WorkTimed) && self.sweeping;
+        let works = matches!(order, Order::Work | Order::WorkTimed);
         // Part of a period after the beginning, so that short slices see a sweep too.
         let mut sweep_at = SWEEP_EVERY / 4;
         while elapsed() < slice {
@@ -220,15 +226,20 @@ impl Control<'_> {
         Ok(slices)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     fn sweep(&mut self, who: &[(usize, usize)]) {
+        let before = self.packets(who);
         let watch = Stopwatch::start();
         let now = self.clock.now();
         for &(seat, lane) in who {
             self.seats[seat].control[lane].sweeper.sweep(now, &self.timeouts, &mut self.sink);
         }
         self.sink.flush();
-        self.sweeps_ms.push(watch.elapsed_ns() as f64 / 1e6);
+        self.sweeps.push(Swept { ns: watch.elapsed_ns(), packets: self.packets(who) - before });
+    }
+
+    /// Packets that the lanes have counted so far.
+    fn packets(&self, who: &[(usize, usize)]) -> u64 {
+        who.iter().map(|&(seat, lane)| self.seats[seat].control[lane].counters.steady.read().packets).sum()
     }
 
     fn drain(&mut self, who: &[(usize, usize)]) {
