@@ -5,6 +5,8 @@ pub mod encode;
 pub mod export;
 pub mod figures;
 pub mod frames;
+pub mod lines;
+pub mod lookup;
 pub mod machine;
 pub mod ndr;
 pub mod packets;

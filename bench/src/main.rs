@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use bench::figures::Figures;
 use bench::measure::{
-    self, Lab, NotMeasured, Plan, away, churn, export, memory, peers, replay, ring, rivals, rx, sweep,
-    tcp_cost, two_workers,
+    self, Lab, NotMeasured, Plan, away, churn, export, limits, memory, peers, replay, ring, rivals, rx,
+    sweep, tcp_cost, two_workers,
 };
 use bench::ndr::Search;
 use bench::nic::{self, Bed};
@@ -195,6 +195,7 @@ fn measure_one(lab: &mut Lab<'_>, by: Measure) -> anyhow::Result<NotMeasured> {
         Measure::TcpCost => tcp_cost::measure(lab),
         Measure::Away => away::measure(lab),
         Measure::Sweep => sweep::measure(lab),
+        Measure::Limits => limits::measure(lab),
         Measure::Memory => memory::measure(lab),
         Measure::Ring => ring::measure(lab),
         Measure::Encode => Ok(encode_spans(lab)),

@@ -45,6 +45,8 @@ pub enum Measure {
     Away,
     /// Sweeps: their length and what the worker pays.
     Sweep,
+    /// What the machine itself takes.
+    Limits,
     /// Memory of a flow.
     Memory,
     /// A generator writing into a ring.
@@ -161,6 +163,18 @@ pub const SCENARIOS: &[Scenario] = &[
     row("sweep_1M_ms", "a sweep of 1 M live flows, worker at work", "ms", most(60.0), "", Measure::Sweep, When::Default),
     row("sweep_cost", "worker slowed by sweeping", "%", most(3.0), "sweep_slower: during a sweep", Measure::Sweep, When::Default),
     row("ring_64k_flows", "a generator on the other processor writes into net_ring: limited by the generator", "Mpps", None, "ring_64k_generator", Measure::Ring, When::Default),
+    row("limit_chase_1MiB_ns", "an access to memory that waits for the one before, random lines of 1 MiB", "ns", None, "", Measure::Limits, When::Default),
+    row("limit_chase_16MiB_ns", "16 MiB", "ns", None, "", Measure::Limits, When::Default),
+    row("limit_chase_128MiB_ns", "128 MiB, about the hot lines of 1 M flows", "ns", None, "", Measure::Limits, When::Default),
+    row("limit_chase_1GiB_ns", "1 GiB", "ns", None, "", Measure::Limits, When::Default),
+    row("limit_chase_pages_ns", "one line in each of 65,536 pages of 4 KiB", "ns", None, "limit_chase_lines_ns", Measure::Limits, When::Default),
+    row("limit_chase_lines_ns", "65,536 lines side by side", "ns", None, "limit_chase_pages_ns", Measure::Limits, When::Default),
+    row("limit_lookup_10k_ns", "the memory of a TCP packet alone, prefetched in groups, 10 k flows", "ns", None, "", Measure::Limits, When::Default),
+    row("limit_lookup_64k_ns", "64 k flows", "ns", None, "", Measure::Limits, When::Default),
+    row("limit_lookup_1M_ns", "1 M flows", "ns", None, "", Measure::Limits, When::Default),
+    row("limit_lookup_10M_ns", "10 M flows", "ns", None, "", Measure::Limits, When::Default),
+    row("limit_work_ns", "320 operations on integers, four chains, no memory", "ns", None, "", Measure::Limits, When::Default),
+    row("limit_lookup_work_1M_ns", "both for each packet", "ns", None, "limit_lookup_1M_ns, limit_work_ns", Measure::Limits, When::Default),
     row("encode_spans_per_s", "records to OTLP bytes, one core", "spans/s", least(2.5e6), "", Measure::Encode, When::Quick),
     row("export_spans_per_s", "records queued to acknowledged by gRPC, exporter on one core", "spans/s", least(600e3), "", Measure::Export, When::Default),
     row("export_zstd_spans_per_s", "the same with zstd", "spans/s", least(400e3), "export_gzip_spans_per_s", Measure::Export, When::Default),

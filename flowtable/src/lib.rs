@@ -43,7 +43,7 @@ pub use burst::Burst;
 pub use event::{Event, EventDetail, EventKind, NetworkError};
 pub use exclusions::{Exclusion, Exclusions, MAX_EXCLUSIONS};
 pub use key::{Direction, Endpoint, Family, FlowKey, protocol};
-pub use mem::{MemoryError, Pages};
+pub use mem::{MemoryError, Pages, prefetch};
 pub use observer::{LiveFlow, Observer};
 pub use packet::{FirstPacket, Packet, PortId, Quote, Role, TcpSegment, tcp_flag};
 pub use record::{

@@ -186,7 +186,7 @@ impl<T> DerefMut for Slab<T> {
 
 /// Asks the core to bring the line of `value` close, to be written soon. Never faults.
 #[inline(always)]
-pub(crate) fn prefetch<T>(value: &T) {
+pub fn prefetch<T>(value: &T) {
     let address = std::ptr::from_ref(value);
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: a prefetch reads nothing architecturally and never faults, whatever the address.

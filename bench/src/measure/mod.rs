@@ -3,6 +3,7 @@
 pub mod away;
 pub mod churn;
 pub mod export;
+pub mod limits;
 pub mod memory;
 pub mod peers;
 pub mod replay;
