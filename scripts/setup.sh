@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Installs what tapspan is built with; with --tests what its tests and its demonstration need as well, with --peers what it
-# is compared with.
+# is compared with, with --valgrind what counts its instructions.
 # Looks first: where nothing is missing it touches neither apt nor pip, and needs no rights.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
     cat <<'TEXT'
-usage: scripts/setup.sh [--tests] [--peers]
+usage: scripts/setup.sh [--tests] [--peers] [--valgrind]
 
 Installs what is missing to build tapspan: DPDK, libpcap, libclang, pkg-config (Debian 12 or later, with apt).
---tests   also what the tests and the demonstration need: tcpreplay, iproute2, receivers of spans in .venv
---peers   also what `bench/run.sh --peers` compares with: softflowd, nfdump, argus
+--tests     also what the tests and the demonstration need: tcpreplay, iproute2, receivers of spans in .venv
+--peers     also what `bench/run.sh --peers` compares with: softflowd, nfdump, argus
+--valgrind  also what `bench/instructions.sh` counts with: valgrind, binutils
 
 As another user than root it asks sudo. It installs no Rust: see https://rustup.rs.
 TEXT
@@ -20,12 +21,15 @@ TEXT
 build_packages=(gcc libc6-dev pkg-config libdpdk-dev libpcap-dev libclang-dev)
 test_packages=(tcpreplay iproute2 ethtool procps curl)
 peer_packages=(softflowd nfdump argus-server argus-client)
+valgrind_packages=(valgrind binutils)
 with_tests=no
 with_peers=no
+with_valgrind=no
 for word in "$@"; do
     case $word in
         --tests) with_tests=yes ;;
         --peers) with_peers=yes ;;
+        --valgrind) with_valgrind=yes ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -89,6 +93,7 @@ if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
         python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
     fi
     [[ $with_peers == yes ]] && packages+=("${peer_packages[@]}")
+    [[ $with_valgrind == yes ]] && packages+=("${valgrind_packages[@]}")
     install_packages "${packages[@]}"
 else
     check_without_apt
