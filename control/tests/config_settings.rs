@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use flowtable::{EndReason, TunnelKind};
 use tapspan::config::{
-    BatchSize, ByteCount, ConfigError, Dedup, DestinationConfig, Encapsulation, EventLevel, Given, Lcores,
-    Listen, Loaded, LogFormat, Origin, Override, PortConfig, Seed, Settings, Transport, load,
+    BatchSize, ByteCount, ConfigError, Dedup, DestinationConfig, Encapsulation, EventLevel, FileFormat,
+    Given, Lcores, Listen, Loaded, LogFormat, Origin, Override, PortConfig, Seed, Settings, Transport, load,
 };
 
 const EXAMPLE: &str = include_str!("../../tapspan.example.toml");
@@ -75,6 +75,9 @@ fn every_kind_of_value_is_read_from_the_file() {
         timeout = "3s"
         compression = "gzip"
         headers = { authorization = "Bearer x" }
+        [[export.destination]]
+        url = "file:spans.binpb"
+        format = "protobuf"
         [http]
         listen = "off"
         [log]
@@ -94,6 +97,7 @@ fn every_kind_of_value_is_read_from_the_file() {
     assert_eq!(settings.flow.seed, Seed::Fixed(7));
     assert_eq!(settings.export.batch_size, BatchSize::Spans(100));
     assert_eq!(settings.export.destination[0].timeout, Some(Duration::from_secs(3)));
+    assert_eq!(settings.export.destination[1].format, Some(FileFormat::Protobuf));
     assert_eq!(settings.http.listen, Listen::Off);
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.resource.attributes["service.name"], "probe");
@@ -328,6 +332,16 @@ fn each_kind_of_bad_value_is_one_line_with_place_key_value_and_what_would_be_rig
             "[[export.destination]]\nurl = \"stdout\"\ncert_file = \"a\"",
             "probe.toml:3: export.destination[0].cert_file",
             "cert_file and key_file together",
+        ),
+        (
+            "[[export.destination]]\nurl = \"grpc://a\"\nformat = \"protobuf\"",
+            "probe.toml:3: export.destination[0].format = \"protobuf\": expected with file:PATH only",
+            "(stdout is text, and the network gets protobuf)",
+        ),
+        (
+            "[[export.destination]]\nurl = \"file:a\"\nformat = \"proto\"",
+            "probe.toml:3: export.destination[0].format = \"proto\"",
+            "expected `json` or `protobuf`",
         ),
         ("[http]\nlisten = \"8277\"", "probe.toml:2: http.listen = \"8277\"", "or \"off\""),
         ("[log]\nlevel = \"loud\"", "probe.toml:2: log.level = \"loud\"", "\"warn,tapspan=debug\""),

@@ -1,4 +1,4 @@
-//! Files of OTLP/JSON lines.
+//! Files of OTLP requests.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,8 +7,8 @@ mod export_support;
 use std::fs;
 use std::time::Duration;
 
-use export_support::{dropped, encoder, figures, names, names_in, records, settings};
-use tapspan::export::{DropCause, Exporter};
+use export_support::{dropped, encoder, figures, names, names_in, names_in_protobuf, records, settings};
+use tapspan::export::{Compression, DropCause, ExportSettings, Exporter, FileFormat};
 
 #[test]
 fn a_file_holds_one_request_a_line_and_nothing_of_before() {
@@ -27,6 +27,29 @@ fn a_file_holds_one_request_a_line_and_nothing_of_before() {
         let lines: Vec<_> = text.lines().map(|line| names_in(&serde_json::from_str(line).unwrap())).collect();
         assert_eq!(lines, [names(0, 10), names(10, 10), names(20, 5)]);
     }
+}
+
+#[test]
+fn a_file_of_protobuf_holds_requests_each_behind_its_length_and_never_compressed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spans.binpb");
+    let settings = ExportSettings {
+        file_format: FileFormat::Protobuf,
+        compression: Compression::Gzip,
+        ..settings(&format!("file:{}", path.display()), 10)
+    };
+    let exporter = Exporter::start(&[settings], encoder).unwrap();
+    exporter.handle().offer_blocking(records(0, 25));
+    let books = exporter.shutdown(Duration::MAX).destinations.remove(0);
+    assert_eq!((figures(&books), books.requests), ((25, 25, 0, 0), 3));
+    let file = fs::read(&path).unwrap();
+    let (mut rest, mut requests) = (file.as_slice(), Vec::new());
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        let (request, next) = behind.split_at(u32::from_be_bytes(*length) as usize);
+        requests.push(names_in_protobuf(request));
+        rest = next;
+    }
+    assert_eq!((requests, rest.len()), (vec![names(0, 10), names(10, 10), names(20, 5)], 0));
 }
 
 #[test]

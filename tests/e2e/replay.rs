@@ -5,9 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use opentelemetry_proto::tonic::trace::v1::Status;
+
 use super::support::{
-    Capture, Counts, Finished, FlowSpan, Pcap, captures, ends, folder, read_file, replay, repository, shared,
-    spans_against_tshark, tapspan,
+    Capture, Counts, Finished, FlowSpan, Pcap, captures, ends, folder, json_requests, protobuf_requests,
+    read_file, replay, repository, shared, spans_against_tshark, tapspan,
 };
 
 #[test]
@@ -201,6 +203,29 @@ fn a_file_compressed_or_in_either_byte_order_gives_the_same_flows() {
         replay(&[file], &spans, &[]).ok().balanced();
         spans_against_tshark(&capture, &read_file(&spans)).unwrap();
     }
+}
+
+#[test]
+fn a_file_of_protobuf_holds_the_requests_of_the_one_of_json() {
+    let capture = several_flows();
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let (json, protobuf, settings) = (path("json"), path("protobuf"), path("tapspan.toml"));
+    let destinations: [(&Path, &str); 2] = [(&json, "json"), (&protobuf, "protobuf")];
+    let blocks = destinations.map(|(path, format)| {
+        format!("[[export.destination]]\nurl = \"file:{}\"\nformat = \"{format}\"\n", path.display())
+    });
+    fs::write(&settings, format!("[export]\nbatch_size = 3\n{}", blocks.concat())).unwrap();
+    let mut command = tapspan();
+    command.arg("replay").arg(&capture.path).arg("--config").arg(&settings).args(["--capacity", "16k"]);
+    ends(command).ok().balanced();
+    let mut expected = json_requests(&json);
+    let scopes = expected.iter_mut().flat_map(|request| &mut request.resource_spans);
+    let spans = scopes.flat_map(|resource| &mut resource.scope_spans).flat_map(|scope| &mut scope.spans);
+    // An unset status is an empty object in JSON and nothing in protobuf.
+    spans.for_each(|span| drop(span.status.take_if(|status| *status == Status::default())));
+    assert!(expected.len() > 1, "{expected:?}");
+    assert_eq!(protobuf_requests(&protobuf), expected);
 }
 
 /// Turns every number of the headers of a pcap file round.

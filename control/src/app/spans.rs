@@ -7,7 +7,7 @@ use bytes::Bytes;
 use flowtable::FlowRecord;
 
 use super::AppError;
-use crate::config::{BatchSize, Compression, DestinationConfig, ExportConfig, Settings};
+use crate::config::{BatchSize, Compression, DestinationConfig, ExportConfig, FileFormat, Settings};
 use crate::export::{self, BatchEncoder, Environment, ExportSettings, Exporter, header};
 use crate::span::{Format, HostFacts, Interface, Resource, ResourceSources, SpanEncoder, SpanSettings};
 
@@ -71,6 +71,12 @@ fn one(
             Compression::None => export::Compression::None,
             Compression::Gzip => export::Compression::Gzip,
             Compression::Zstd => export::Compression::Zstd,
+        };
+    }
+    if let Some(format) = destination.format {
+        settings.file_format = match format {
+            FileFormat::Json => export::FileFormat::Json,
+            FileFormat::Protobuf => export::FileFormat::Protobuf,
         };
     }
     let replace = |file: &mut Option<std::path::PathBuf>, by: &Option<std::path::PathBuf>| {

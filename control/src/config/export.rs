@@ -150,6 +150,9 @@ pub struct DestinationConfig {
     /// Compression of requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+    /// How a file is written; with `file:PATH` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<FileFormat>,
     /// PEM file of the authorities that may have signed the server's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
@@ -173,6 +176,25 @@ pub enum Compression {
     Zstd,
 }
 
+/// How a file of spans is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileFormat {
+    /// OTLP/JSON, one request a line.
+    Json,
+    /// OTLP protobuf, each request behind its length in four octets, big-endian.
+    Protobuf,
+}
+
+impl FileFormat {
+    fn as_str(self) -> &'static str {
+        match self {
+            FileFormat::Json => "json",
+            FileFormat::Protobuf => "protobuf",
+        }
+    }
+}
+
 impl DestinationConfig {
     /// A destination with nothing but its URL.
     pub fn new(url: impl Into<String>) -> DestinationConfig {
@@ -186,6 +208,13 @@ impl DestinationConfig {
         }
         if let Some(timeout) = self.timeout {
             within(&key("timeout"), timeout, Duration::from_millis(1)..=Duration::from_secs(3600))?;
+        }
+        if let Some(format) = self.format
+            && !self.url.starts_with("file:")
+        {
+            let expected =
+                "expected with file:PATH only; leave it out (stdout is text, and the network gets protobuf)";
+            return Err(Fault::new(key("format"), format!("\"{}\"", format.as_str()), expected));
         }
         for (field, file, partner) in
             [("cert_file", &self.cert_file, &self.key_file), ("key_file", &self.key_file, &self.cert_file)]
@@ -214,6 +243,7 @@ impl fmt::Debug for DestinationConfig {
             .field("headers", &self.headers.keys())
             .field("timeout", &self.timeout)
             .field("compression", &self.compression)
+            .field("format", &self.format)
             .field("ca_file", &self.ca_file)
             .field("cert_file", &self.cert_file)
             .field("key_file", &self.key_file)

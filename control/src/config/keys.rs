@@ -4,7 +4,7 @@ use serde_path_to_error::{Path as KeyPath, Segment};
 use toml::{Table, Value};
 
 use super::error::{ConfigError, Fault, Origin};
-use super::export::{Compression, DestinationConfig};
+use super::export::{Compression, DestinationConfig, FileFormat};
 use super::port::PortConfig;
 use super::{Settings, units};
 
@@ -61,6 +61,7 @@ pub(super) fn all() -> Vec<String> {
         headers: [(String::new(), String::new())].into(),
         timeout: Some(std::time::Duration::ZERO),
         compression: Some(Compression::None),
+        format: Some(FileFormat::Json),
         ca_file: Some("".into()),
         cert_file: Some("".into()),
         key_file: Some("".into()),

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use dedup::Dedup;
 pub use error::{ConfigError, Fault, Origin};
-pub use export::{BatchSize, Compression, DestinationConfig, ExportConfig, URL_FORMS};
+pub use export::{BatchSize, Compression, DestinationConfig, ExportConfig, FileFormat, URL_FORMS};
 pub use filter::{FilterConfig, RecordFilterConfig};
 pub use flow::{ByteCount, FlowConfig, IdleTimeouts, REPLAY_SEED, Seed, check_timeouts};
 pub use layer::{Given, Override};

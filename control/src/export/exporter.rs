@@ -83,7 +83,7 @@ impl Exporter {
         for settings in destinations {
             settings.validate()?;
             let queue = Arc::new(Queue::new(settings.endpoint.to_string(), settings.queue_capacity));
-            let press = |_| Press::new(encoder(settings.endpoint.format()), settings.body_compression());
+            let press = |_| Press::new(encoder(settings.format()), settings.body_compression());
             let presses = (0..settings.encoders).map(press).collect::<Result<Vec<_>, _>>()?;
             tasks.push(Destination::new(Arc::clone(&queue), settings, presses, transport(settings)?));
             queues.push(queue);
@@ -215,7 +215,7 @@ fn transport(settings: &ExportSettings) -> Result<Box<dyn Transport>, SettingErr
         Endpoint::Grpc { authority } => Box::new(GrpcTransport::new(authority, Security::Clear, settings)?),
         Endpoint::Grpcs { authority } => Box::new(GrpcTransport::new(authority, Security::Tls, settings)?),
         Endpoint::Http { url } => Box::new(HttpTransport::new(url, settings)?),
-        Endpoint::File(path) => Box::new(writer::file(path)?),
+        Endpoint::File(path) => Box::new(writer::file(path, settings.file_format)?),
         Endpoint::Stdout => Box::new(writer::stdout()),
     })
 }

@@ -30,7 +30,9 @@ pub use environment::Environment;
 pub use exporter::{ExportHandle, Exporter, StartError};
 pub use ledger::{DestinationLedger, DropCause, Drops, FinalLedger, LastError};
 pub use retry::{GiveUp, Retry};
-pub use settings::{Compression, Endpoint, ExportSettings, Format, SettingError, TlsFiles, header};
+pub use settings::{
+    Compression, Endpoint, ExportSettings, FileFormat, Format, SettingError, TlsFiles, header,
+};
 pub use transport::{Answer, Batch, Preparing, Sending, Transport};
 
 const USER_AGENT: &str = concat!("tapspan/", env!("CARGO_PKG_VERSION"));

@@ -16,7 +16,7 @@ const TRACES_PATH: &str = "/v1/traces";
 /// Spans a request over the network. At 1.4 kB a span and with events this stays far below the 4 MiB a gRPC server takes
 /// by default.
 const NETWORK_BATCH: usize = 1_024;
-/// Spans a line of a file. Keeps a line of OTLP/JSON below the 1 MiB the Collector's file receivers read by default.
+/// Spans a request in a file. Keeps a line of OTLP/JSON below the 1 MiB the Collector's file receivers read by default.
 const FILE_BATCH: usize = 256;
 /// Batches under way at once over the network: while one is acknowledged the next ones are encoded and sent. A collector has
 /// no more to hold at once than four requests.
@@ -83,20 +83,15 @@ pub enum Endpoint {
         /// The whole URL.
         url: String,
     },
-    /// One OTLP/JSON request a line: `file:PATH`. What the file held before is overwritten.
+    /// Requests in a [`FileFormat`]: `file:PATH`. What the file held before is overwritten.
     File(PathBuf),
     /// Text for people: `stdout`.
     Stdout,
 }
 
 impl Endpoint {
-    /// The encoding it takes.
-    pub fn format(&self) -> Format {
-        match self {
-            Endpoint::Grpc { .. } | Endpoint::Grpcs { .. } | Endpoint::Http { .. } => Format::Protobuf,
-            Endpoint::File(_) => Format::Json,
-            Endpoint::Stdout => Format::Text,
-        }
+    fn is_network(&self) -> bool {
+        !matches!(self, Endpoint::File(_) | Endpoint::Stdout)
     }
 
     /// Host and port a connection goes to; `None` for those that need none. IPv6 addresses come without brackets.
@@ -230,6 +225,16 @@ impl FromStr for Compression {
     }
 }
 
+/// How a file is written; the others ignore it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FileFormat {
+    /// OTLP/JSON, one request a line.
+    #[default]
+    Json,
+    /// OTLP protobuf, each request behind its length in four octets, big-endian.
+    Protobuf,
+}
+
 /// Files for TLS, PEM each. Used by `grpcs` and `https` only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -252,6 +257,8 @@ pub struct ExportSettings {
     pub timeout: Duration,
     /// Compression of requests.
     pub compression: Compression,
+    /// How a file is written.
+    pub file_format: FileFormat,
     /// TLS files.
     pub tls: TlsFiles,
     /// Most spans in one request; 1 or more.
@@ -273,15 +280,14 @@ pub struct ExportSettings {
 impl ExportSettings {
     /// The defaults for a destination, for live use.
     pub fn new(endpoint: Endpoint) -> ExportSettings {
-        let (max_batch, in_flight) = match endpoint.format() {
-            Format::Protobuf => (NETWORK_BATCH, NETWORK_IN_FLIGHT),
-            Format::Json | Format::Text => (FILE_BATCH, 1),
-        };
+        let (max_batch, in_flight) =
+            if endpoint.is_network() { (NETWORK_BATCH, NETWORK_IN_FLIGHT) } else { (FILE_BATCH, 1) };
         ExportSettings {
             endpoint,
             headers: HeaderMap::new(),
             timeout: TIMEOUT,
             compression: Compression::None,
+            file_format: FileFormat::default(),
             tls: TlsFiles::default(),
             max_batch,
             schedule_delay: Some(SCHEDULE_DELAY),
@@ -303,12 +309,19 @@ impl ExportSettings {
         self
     }
 
+    /// The encoding of a batch.
+    pub fn format(&self) -> Format {
+        match (&self.endpoint, self.file_format) {
+            (Endpoint::Stdout, _) => Format::Text,
+            (Endpoint::File(_), FileFormat::Json) => Format::Json,
+            (Endpoint::File(_), FileFormat::Protobuf)
+            | (Endpoint::Grpc { .. } | Endpoint::Grpcs { .. } | Endpoint::Http { .. }, _) => Format::Protobuf,
+        }
+    }
+
     /// How bodies are compressed: over the network as set, elsewhere not at all.
     pub(super) fn body_compression(&self) -> Compression {
-        match self.endpoint.format() {
-            Format::Protobuf => self.compression,
-            Format::Json | Format::Text => Compression::None,
-        }
+        if self.endpoint.is_network() { self.compression } else { Compression::None }
     }
 
     /// Whether the figures can work together.

@@ -1,6 +1,6 @@
-//! Destinations on this machine: a file of OTLP/JSON lines, and readable text on standard output.
+//! Destinations on this machine: a file of OTLP requests, and readable text on standard output.
 //!
-//! A batch is handed to the operating system in one write before it counts as delivered, so nothing is buffered here.
+//! A batch is handed to the operating system before it counts as delivered, so nothing is buffered here.
 //! Writing happens on a thread for blocking work: a full pipe or a hanging disk holds back its own destination only.
 
 use std::fs::{File, OpenOptions};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinHandle;
 
-use super::settings::SettingError;
+use super::settings::{FileFormat, SettingError};
 use super::transport::{Answer, Batch, Preparing, Sending, Transport};
 
 /// Writes batches, whole or not at all where that can be had.
@@ -65,18 +65,20 @@ fn may_pass(error: &io::Error) -> bool {
     )
 }
 
-/// One request a line.
-pub(super) struct LineFile {
+/// One request after the other: JSON with a line end, protobuf behind its length in four octets, big-endian, both as the
+/// Collector's file exporter writes them.
+pub(super) struct RequestFile {
     file: File,
+    format: FileFormat,
     /// Whether it still holds what was there before. Giving back the room of a large file takes a tenth of a second, which the
     /// thread that cuts records need not wait for.
     is_stale: bool,
-    /// Bytes of whole lines written; `None` for pipes and devices, which cannot be cut back.
+    /// Bytes of whole requests written; `None` for pipes and devices, which cannot be cut back.
     whole: Option<u64>,
 }
 
 /// Creates the file, or opens it to be emptied before anything else: the same replay gives the same file.
-pub(super) fn file(path: &Path) -> Result<WriterTransport<LineFile>, SettingError> {
+pub(super) fn file(path: &Path, format: FileFormat) -> Result<WriterTransport<RequestFile>, SettingError> {
     let wrong = |error: io::Error| {
         let expected = format!("give a file that can be written ({error})");
         SettingError::new("export", format!("file:{}", path.display()), expected)
@@ -85,10 +87,10 @@ pub(super) fn file(path: &Path) -> Result<WriterTransport<LineFile>, SettingErro
     let metadata = file.metadata().map_err(wrong)?;
     let is_regular = metadata.is_file();
     let is_stale = is_regular && metadata.len() > 0;
-    Ok(WriterTransport::new(LineFile { file, is_stale, whole: is_regular.then_some(0) }))
+    Ok(WriterTransport::new(RequestFile { file, format, is_stale, whole: is_regular.then_some(0) }))
 }
 
-impl LineFile {
+impl RequestFile {
     fn empty(&mut self) -> io::Result<()> {
         if self.is_stale {
             self.file.set_len(0)?;
@@ -96,10 +98,26 @@ impl LineFile {
         }
         Ok(())
     }
+
+    /// Writes a request; gives how many octets it takes.
+    fn append(&mut self, body: &[u8]) -> io::Result<u64> {
+        let length;
+        let (before, after): (&[u8], &[u8]) = match self.format {
+            FileFormat::Json => (&[], b"\n"),
+            FileFormat::Protobuf => {
+                length = u32::try_from(body.len()).map_err(io::Error::other)?.to_be_bytes();
+                (&length, &[])
+            }
+        };
+        for part in [before, body, after] {
+            self.file.write_all(part)?;
+        }
+        Ok((before.len() + body.len() + after.len()) as u64)
+    }
 }
 
 /// A file is empty also where no span ever came.
-impl Drop for LineFile {
+impl Drop for RequestFile {
     fn drop(&mut self) {
         if let Err(error) = self.empty() {
             tracing::error!(%error, "a file of spans cannot be emptied");
@@ -107,7 +125,7 @@ impl Drop for LineFile {
     }
 }
 
-impl Sink for LineFile {
+impl Sink for RequestFile {
     fn prepare(&mut self) {
         // The first write tries again, and its error is told.
         let _ = self.empty();
@@ -115,19 +133,18 @@ impl Sink for LineFile {
 
     fn write(&mut self, batch: &Batch) -> io::Result<()> {
         self.empty()?;
-        let written = self.file.write_all(&batch.body).and_then(|()| self.file.write_all(b"\n"));
-        let Some(whole) = self.whole else {
-            return written;
-        };
-        match written {
-            Ok(()) => self.whole = Some(whole + batch.body.len() as u64 + 1),
-            // A retry must not leave half a line before the whole one.
-            Err(_) => {
-                self.file.set_len(whole)?;
-                self.file.seek(SeekFrom::Start(whole))?;
+        let written = self.append(&batch.body);
+        if let Some(whole) = &mut self.whole {
+            match &written {
+                Ok(octets) => *whole += octets,
+                // A retry must not leave half a request before the whole one.
+                Err(_) => {
+                    self.file.set_len(*whole)?;
+                    self.file.seek(SeekFrom::Start(*whole))?;
+                }
             }
         }
-        written
+        written.map(drop)
     }
 }
 
@@ -153,19 +170,26 @@ mod tests {
     #[test]
     fn what_a_failed_write_left_is_cut_off() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("spans.jsonl");
-        std::fs::write(&path, "{}\n{\"half").unwrap();
-        // Opened for reading only: every write fails, and so does cutting back.
-        let mut read_only = LineFile { file: File::open(&path).unwrap(), is_stale: false, whole: Some(3) };
-        let batch = Batch { body: "{}".into(), spans: 1 };
-        assert!(read_only.write(&batch).is_err());
+        let path = directory.path().join("spans");
+        for (format, request) in
+            [(FileFormat::Json, b"{}\n".as_slice()), (FileFormat::Protobuf, b"\0\0\0\x02{}".as_slice())]
+        {
+            std::fs::write(&path, [request, &request[..2]].concat()).unwrap();
+            let whole = request.len() as u64;
+            let request_file = |file| RequestFile { file, format, is_stale: false, whole: Some(whole) };
+            // Opened for reading only: every write fails, and so does cutting back.
+            let mut read_only = request_file(File::open(&path).unwrap());
+            let batch = Batch { body: "{}".into(), spans: 1 };
+            assert!(read_only.write(&batch).is_err());
 
-        let file = OpenOptions::new().write(true).open(&path).unwrap();
-        file.set_len(3).unwrap();
-        let mut line_file = LineFile { file, is_stale: false, whole: Some(3) };
-        line_file.file.seek(SeekFrom::End(0)).unwrap();
-        line_file.write(&batch).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n{}\n");
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_len(whole).unwrap();
+            let mut writable = request_file(file);
+            writable.file.seek(SeekFrom::End(0)).unwrap();
+            writable.write(&batch).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), request.repeat(2));
+            assert_eq!(writable.whole, Some(2 * whole));
+        }
     }
 
     #[tokio::test]
@@ -174,7 +198,7 @@ mod tests {
         let path = directory.path().join("spans.jsonl");
         for batches in 0..2 {
             std::fs::write(&path, "{\"resourceSpans\":[]}\n").unwrap();
-            let mut transport = file(&path).unwrap();
+            let mut transport = file(&path, FileFormat::Json).unwrap();
             for _ in 0..batches {
                 let answer = transport.send(Batch { body: "{}".into(), spans: 1 }).await;
                 assert_eq!(answer, Answer::Delivered);
@@ -183,7 +207,7 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n".repeat(batches));
         }
         std::fs::write(&path, "{}\n").unwrap();
-        let mut transport = file(&path).unwrap();
+        let mut transport = file(&path, FileFormat::Json).unwrap();
         transport.prepare().await;
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }

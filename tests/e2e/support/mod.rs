@@ -21,4 +21,4 @@ pub(crate) use pcap::{Pcap, by_direction};
 pub(crate) use program::{Finished, Tapspan, ends, folder, replay, tapspan};
 pub(crate) use receiver::Receiver;
 pub(crate) use rotel::Rotel;
-pub(crate) use span::{FlowSpan, read_file};
+pub(crate) use span::{FlowSpan, json_requests, protobuf_requests, read_file};

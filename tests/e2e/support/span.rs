@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
 
 /// A span that passed all checks.
 #[derive(Clone, Debug)]
@@ -141,12 +142,30 @@ pub(crate) fn checked(request: &ExportTraceServiceRequest) -> Result<Vec<FlowSpa
     Ok(spans)
 }
 
+/// Every request of a file of OTLP/JSON lines.
+pub(crate) fn json_requests(path: &Path) -> Vec<ExportTraceServiceRequest> {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+/// Every request of a file of OTLP protobuf, each behind its length.
+pub(crate) fn protobuf_requests(path: &Path) -> Vec<ExportTraceServiceRequest> {
+    let file = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (mut rest, mut requests) = (file.as_slice(), Vec::new());
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        let (request, next) = behind.split_at(u32::from_be_bytes(*length) as usize);
+        requests.push(ExportTraceServiceRequest::decode(request).expect("a request"));
+        rest = next;
+    }
+    assert!(rest.is_empty(), "{rest:?} at the end");
+    requests
+}
+
 /// Every span of a file of OTLP/JSON lines, checked; all span ids differ.
 pub(crate) fn read_file(path: &Path) -> Vec<FlowSpan> {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut spans = Vec::new();
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        let request = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    for request in json_requests(path) {
         spans.extend(checked(&request).unwrap_or_else(|wrong| panic!("{}: {wrong}", path.display())));
     }
     distinct(&spans);
