@@ -112,7 +112,7 @@ const NEW_1M: Rate = Rate { name: "rx_64B_10M_flows_1M_new", flows: 10_000_000, 
 
 const CEILING: &str = "_ceiling, _parsed, _ratio of the same rounds";
 const BASE: &str = "_base: rx_64B_1M_flows in turn";
-const TAPSPAN: &str = "tapspan replay in turn, one processor each";
+const TAPSPAN: &str = "tapspan in turn, one processor each, spans as protobuf; _json_ratio: as JSON";
 
 const fn row(
     name: &'static str,
@@ -180,7 +180,8 @@ pub const SCENARIOS: &[Scenario] = &[
     row("export_zstd_spans_per_s", "the same with zstd", "spans/s", least(400e3), "export_gzip_spans_per_s", Measure::Export, When::Default),
     row("export_gzip_spans_per_s", "the same with gzip", "spans/s", None, "export_zstd_spans_per_s", Measure::Export, When::Default),
     row("export_bytes_per_span", "octets a span as sent with zstd", "B", None, "encode_bytes_per_span", Measure::Export, When::Default),
-    row("replay_mpps", "tapspan replay of 4 M packets, 200 k flows, spans to a file", "Mpps", least(5.0), "replay_spans", Measure::Replay, When::Default),
+    row("replay_mpps", "tapspan replay of 4 M packets, 200 k flows, spans to a file as JSON", "Mpps", least(5.0), "replay_spans", Measure::Replay, When::Default),
+    row("replay_protobuf_mpps", "the same with the file in protobuf", "Mpps", None, "replay_mpps in turn", Measure::Replay, When::Default),
     row("peer_softflowd_ratio", "replay over softflowd", "ratio", least(10.0), TAPSPAN, Measure::Peer(Peer::Softflowd), When::Peers),
     row("peer_nfpcapd_ratio", "replay over nfpcapd", "ratio", least(10.0), TAPSPAN, Measure::Peer(Peer::Nfpcapd), When::Peers),
     row("peer_argus_ratio", "replay over argus", "ratio", least(10.0), TAPSPAN, Measure::Peer(Peer::Argus), When::Peers),

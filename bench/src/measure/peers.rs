@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 
 use anyhow::Context;
+use tapspan::export::FileFormat;
 
 use super::replay::{self, Scratch};
 use super::{Lab, NotMeasured};
@@ -97,7 +98,8 @@ impl Peer {
     }
 }
 
-/// Measures tapspan and `peer` in turn; the figure is how many times as long the other takes.
+/// Measures tapspan and `peer` in turn; the figure is how many times as long the other takes. tapspan writes protobuf, and in
+/// another turn JSON, which stands beside it: what the others write is binary too.
 ///
 /// # Errors
 /// Where either fails.
@@ -107,29 +109,33 @@ pub fn measure(lab: &mut Lab<'_>, peer: Peer) -> anyhow::Result<NotMeasured> {
     }
     let scratch = Scratch::with_capture(&lab.scratch)?;
     let collector = UdpSocket::bind("127.0.0.1:0").context("no socket for softflowd")?;
-    let (own, theirs) = (replay::tapspan(&scratch)?, peer.command(&scratch, &collector)?);
+    let protobuf = replay::tapspan(&scratch, FileFormat::Protobuf)?;
+    let json = replay::tapspan(&scratch, FileFormat::Json)?;
+    let theirs = peer.command(&scratch, &collector)?;
     let cpu = [lab.plan.worker_cpu];
     let mut rounds = Vec::new();
     let mut flows = None;
     // The first round fills the page cache and is not counted.
     for round in 0..=lab.plan.runs {
-        let ours = replay::run(&own, &cpu)?;
-        replay::spans_of(&ours)?;
+        let own = [replay::run(&protobuf, &cpu)?, replay::run(&json, &cpu)?];
+        own.iter().try_for_each(|ran| replay::spans_of(ran).map(drop))?;
         peer.tidy(&scratch)?;
         let other = replay::run(&theirs, &cpu)?;
         flows = peer.flows(&scratch, &other, &lab.cpus);
         if round > 0 {
-            rounds.push([ours.seconds, other.seconds]);
+            rounds.push([own[0].seconds, own[1].seconds, other.seconds]);
         }
     }
     let name = peer.name();
     let mpps = |which: usize| {
         Spread::of(rounds.iter().map(|round| f64::from(capture::PACKETS) / round[which] / 1e6))
     };
-    lab.figures.add_spread(&format!("peer_{name}_mpps"), mpps(1), "Mpps");
-    lab.figures.add_spread(&format!("peer_{name}_tapspan_mpps"), mpps(0), "Mpps");
-    let ratio = Spread::of(rounds.iter().map(|[ours, other]| other / ours));
-    lab.figures.add_spread(&format!("peer_{name}_ratio"), ratio, "ratio");
+    let ratio = |which: usize| Spread::of(rounds.iter().map(|round| round[2] / round[which]));
+    lab.figures.add_spread(&format!("peer_{name}_mpps"), mpps(2), "Mpps");
+    for (which, written) in ["", "json_"].into_iter().enumerate() {
+        lab.figures.add_spread(&format!("peer_{name}_tapspan_{written}mpps"), mpps(which), "Mpps");
+        lab.figures.add_spread(&format!("peer_{name}_{written}ratio"), ratio(which), "ratio");
+    }
     match flows {
         Some(flows) => {
             println!(

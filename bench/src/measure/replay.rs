@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use dataplane::clock::Stopwatch;
+use tapspan::export::FileFormat;
 
 use super::{Lab, NotMeasured};
 use crate::capture;
@@ -74,18 +75,25 @@ pub fn run(command: &[String], cpus: &[usize]) -> anyhow::Result<Ran> {
     Ok(Ran { seconds, output: text })
 }
 
-/// The command that replays the capture of `scratch`, spans to a file beside it.
+/// The command that replays the capture of `scratch`, spans to a file beside it in `format`.
 ///
 /// # Errors
-/// Where the program is not beside this one.
-pub fn tapspan(scratch: &Scratch) -> anyhow::Result<Vec<String>> {
+/// Where the program is not beside this one, or its settings cannot be written.
+pub fn tapspan(scratch: &Scratch, format: FileFormat) -> anyhow::Result<Vec<String>> {
     let beside = std::env::current_exe()?.with_file_name("tapspan");
     ensure!(beside.exists(), "{} is missing: cargo build --release -p tapspan", beside.display());
-    let spans = format!("file:{}", scratch.path("spans.jsonl").display());
-    let words = [&beside.display().to_string(), "replay", "--export", &spans, "--log", "error"];
-    let mut command: Vec<String> = words.map(str::to_owned).to_vec();
-    command.push(scratch.capture().display().to_string());
-    Ok(command)
+    let name = match format {
+        FileFormat::Json => "json",
+        FileFormat::Protobuf => "protobuf",
+    };
+    let url = format!("file:{}", scratch.path(&format!("spans.{name}")).display());
+    let settings = scratch.path(&format!("{name}.toml"));
+    // Text in Rust is text in TOML.
+    std::fs::write(&settings, format!("[[export.destination]]\nurl = {url:?}\nformat = {name:?}\n"))?;
+    let paths = [beside, settings, scratch.capture()].map(|path| path.display().to_string());
+    let [program, settings, capture] = &paths;
+    let words = [program, "replay", "--config", settings, "--log", "error", capture];
+    Ok(words.map(str::to_owned).to_vec())
 }
 
 /// The number before `word` in `text`.
@@ -106,23 +114,28 @@ pub fn spans_of(ran: &Ran) -> anyhow::Result<f64> {
     number(" spans delivered")
 }
 
-/// Measures the program on all processors this one may use.
+/// Measures the program on all processors this one may use, with spans in either format in turn.
 ///
 /// # Errors
 /// Where it fails, or loses packets or spans.
 pub fn measure(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
     let scratch = Scratch::with_capture(&lab.scratch)?;
-    let command = tapspan(&scratch)?;
-    // The file system takes its pages once, and the program's own are read.
-    run(&command, &lab.cpus)?;
-    let mut mpps = Vec::new();
+    let commands = [tapspan(&scratch, FileFormat::Json)?, tapspan(&scratch, FileFormat::Protobuf)?];
+    let mut mpps = [const { Vec::new() }; 2];
     let mut spans = 0.0;
-    for _ in 0..lab.plan.runs {
-        let ran = run(&command, &lab.cpus)?;
-        spans = spans_of(&ran)?;
-        mpps.push(f64::from(capture::PACKETS) / ran.seconds / 1e6);
+    // In the first round the file system takes its pages, and the program's own are read.
+    for round in 0..=lab.plan.runs {
+        for (command, mpps) in commands.iter().zip(&mut mpps) {
+            let ran = run(command, &lab.cpus)?;
+            spans = spans_of(&ran)?;
+            if round > 0 {
+                mpps.push(f64::from(capture::PACKETS) / ran.seconds / 1e6);
+            }
+        }
     }
-    lab.figures.add_spread("replay_mpps", Spread::of(mpps), "Mpps");
+    let [json, protobuf] = mpps.map(Spread::of);
+    lab.figures.add_spread("replay_mpps", json, "Mpps");
+    lab.figures.add_spread("replay_protobuf_mpps", protobuf, "Mpps");
     lab.figures.add("replay_spans", spans, "spans");
     Ok(None)
 }
