@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body::{Body, Frame, SizeHint};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -19,6 +22,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as TonicEndpoint, Identity};
 use tonic::{Code, Request, Status};
 
+use super::gather::Gather;
 use super::response;
 use super::settings::{Compression, ExportSettings, SettingError};
 use super::tls::{self, TlsMaterial};
@@ -28,6 +32,8 @@ const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Expor
 const TOO_LARGE: &str = "message length too large";
 /// TCP keepalive, so that a collector that vanished is noticed between batches.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+/// Octets that leave in one call at most: sixteen frames of HTTP/2 with their headers, of the size every receiver takes.
+const ROOM: usize = 16 * (9 + 16_384);
 
 /// How the connection is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +66,7 @@ impl GrpcTransport {
         let mut endpoint = TonicEndpoint::from_shared(format!("{scheme}://{authority}"))
             .and_then(|endpoint| endpoint.user_agent(super::USER_AGENT))
             .map_err(wrong)?
-            .connect_timeout(settings.timeout)
-            .tcp_keepalive(Some(KEEPALIVE));
+            .connect_timeout(settings.timeout);
         if security == Security::Tls {
             tls::install_provider();
             endpoint = endpoint.tls_config(tls_config(tls::load(&settings.tls)?)).map_err(wrong)?;
@@ -71,7 +76,8 @@ impl GrpcTransport {
             Compression::Gzip => Some(HeaderValue::from_static("gzip")),
             Compression::Zstd => Some(HeaderValue::from_static("zstd")),
         };
-        let client = Grpc::new(WithMessage { channel: endpoint.connect_lazy(), encoding })
+        let channel = endpoint.connect_with_connector_lazy(Connector::new(settings.timeout));
+        let client = Grpc::new(WithMessage { channel, encoding })
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd);
         Ok(GrpcTransport { client, headers: settings.headers.clone(), timeout: settings.timeout })
@@ -182,6 +188,35 @@ impl Service<http::Request<tonic::body::Body>> for WithMessage {
             *request.body_mut() = tonic::body::Body::new(OneMessage::new(message, self.encoding.is_some()));
         }
         self.channel.call(request)
+    }
+}
+
+/// Connects over TCP, with frames put together. TLS, where there is any, comes on top.
+struct Connector(HttpConnector);
+
+impl Connector {
+    fn new(timeout: Duration) -> Connector {
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_keepalive(Some(KEEPALIVE));
+        connector.set_connect_timeout(Some(timeout));
+        Connector(connector)
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Gather<TcpStream>>;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::poll_ready(&mut self.0, context).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = Service::call(&mut self.0, uri);
+        Box::pin(async move { Ok(TokioIo::new(Gather::new(connecting.await?.into_inner(), ROOM))) })
     }
 }
 

@@ -7,6 +7,7 @@
 mod destination;
 mod environment;
 mod exporter;
+mod gather;
 mod grpc;
 mod health;
 mod http;
