@@ -55,9 +55,9 @@ impl Passing {
     /// # Panics
     /// Where they fill none.
     pub fn of(flows: u32) -> Passing {
-        let whole = flows - flows % 8;
+        let whole = flows as usize / GROUP * GROUP;
         assert!(whole > 0, "a group has {GROUP} flows");
-        let mut order: Vec<u32> = (0..whole).collect();
+        let mut order: Vec<u32> = (0..flows).take(whole).collect();
         Random(u64::from(flows)).shuffle(&mut order);
         Passing { flows: order, buckets: buckets(flows) as u64, next: 0 }
     }
