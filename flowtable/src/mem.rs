@@ -241,9 +241,8 @@ macro_rules! zeroed {
 }
 zeroed!(
     crate::slot::Busy,
-    crate::connection::Conn,
+    crate::slot::Quiet,
     crate::details::Block,
-    crate::cold::Cold,
     crate::index::Bucket,
     crate::shadow::Shadow,
     crate::shadow::DetailsShadow,

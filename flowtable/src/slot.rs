@@ -52,8 +52,17 @@ pub(crate) struct Busy {
     pub(crate) hot: Hot,
     pub(crate) track: Track,
 }
+
+/// The two lines few packets write, beside each other: an opening, a close or an event finds one page for both. Of wide keys every
+/// packet reads the cold line.
+#[derive(Default)]
+#[repr(C, align(128))]
+pub(crate) struct Quiet {
+    pub(crate) conn: Conn,
+    pub(crate) cold: Cold,
+}
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Busy>() == 128);
+const _: () = assert!(size_of::<Busy>() == 128 && size_of::<Quiet>() == 128);
 
 /// State and marks of a flow in one word: what a look at the hot line has to tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

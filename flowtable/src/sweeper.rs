@@ -135,7 +135,7 @@ impl Sweeper {
         let known = shadow.generation() == meta.generation();
         // Written before the mark that it is closed, and once. What was there before may be read all the same: it leads to the
         // copy, or to the next sweep.
-        let closed_at = || self.shared.conn[at].closed_at();
+        let closed_at = || self.shared.quiet[at].conn.closed_at();
         let waits = !meta.has(Meta::CLOSED) || rules.now.since(closed_at()) < rules.timeouts.close_linger_ns;
         let due = rules.active(shadow.cut_ms()) || shadow.is_full(glance.packets);
         if known && waits && rules.end(&glance).is_none() && !due {

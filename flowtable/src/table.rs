@@ -1,7 +1,5 @@
 //! What Writer, Sweeper and Observer share: the slots, the two mailboxes and the counters. Fixed at start.
 
-use crate::cold::Cold;
-use crate::connection::Conn;
 use crate::details::{Block, DetailsCopy, DetailsId};
 use crate::event::EventDetail;
 use crate::hash::KeyHasher;
@@ -9,7 +7,7 @@ use crate::index::{INDEX_BYTES_PER_SLOT, Index};
 use crate::mem::{MemoryError, Pages, Slab};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
-use crate::slot::{Busy, Lines, SlotId, Snapshot};
+use crate::slot::{Busy, Lines, Quiet, SlotId, Snapshot};
 use crate::sweeper::Sweeper;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Mailbox, Ordering};
 use crate::writer::Writer;
@@ -38,7 +36,7 @@ fn retire_capacity(_capacity: usize) -> usize {
 /// Memory a flow takes, in bytes: hot, track and cold line, connection, shadow, and its share of the index. The same for IPv4
 /// and IPv6.
 pub const BYTES_PER_FLOW: usize =
-    size_of::<Busy>() + size_of::<Conn>() + size_of::<Cold>() + size_of::<Shadow>() + INDEX_BYTES_PER_SLOT;
+    size_of::<Busy>() + size_of::<Quiet>() + size_of::<Shadow>() + INDEX_BYTES_PER_SLOT;
 
 /// Memory of each of [`TableConfig::details`], in bytes: the block and its shadow.
 pub const BYTES_PER_DETAILS: usize = size_of::<Block>() + size_of::<DetailsShadow>();
@@ -102,8 +100,7 @@ pub(crate) struct Tallies {
 
 pub(crate) struct Shared {
     pub(crate) busy: Slab<Busy>,
-    pub(crate) conn: Slab<Conn>,
-    pub(crate) cold: Slab<Cold>,
+    pub(crate) quiet: Slab<Quiet>,
     pub(crate) details: Slab<Block>,
     pub(crate) hasher: KeyHasher,
     /// Live flows of each region; a hint for the Sweeper.
@@ -120,7 +117,8 @@ impl Shared {
     pub(crate) fn lines(&self, slot: SlotId) -> Lines<'_> {
         let at = slot.0 as usize;
         let Busy { hot, track } = &self.busy[at];
-        Lines { hot, track, conn: &self.conn[at], cold: &self.cold[at], hasher: &self.hasher }
+        let Quiet { conn, cold } = &self.quiet[at];
+        Lines { hot, track, conn, cold, hasher: &self.hasher }
     }
 
     /// The blocks from `first` on as they are; of one moment only inside the version of their slot, or once their flow was
@@ -131,7 +129,7 @@ impl Shared {
 
     /// Memory of everything shared, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.busy.bytes() + self.conn.bytes() + self.cold.bytes() + self.details.bytes()
+        self.busy.bytes() + self.quiet.bytes() + self.details.bytes()
     }
 
     pub(crate) fn stats(&self) -> TableStats {
@@ -180,9 +178,8 @@ pub fn table(config: &TableConfig) -> Result<(Writer, Sweeper), MemoryError> {
     let index = Index::new(capacity)?;
     let shared = Arc::new(Shared {
         busy: Slab::mapped(capacity, pages)?,
-        conn: Slab::mapped(capacity, pages)?,
+        quiet: Slab::mapped(capacity, pages)?,
         details: Slab::mapped(details, pages)?,
-        cold: Slab::mapped(capacity, pages)?,
         hasher: KeyHasher::new(config.seed),
         regions: (0..capacity.div_ceil(REGION_SLOTS)).map(|_| AtomicU32::new(0)).collect(),
         retire: Mailbox::bounded(retire_capacity(capacity)),

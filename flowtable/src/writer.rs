@@ -189,7 +189,7 @@ impl Writer {
     /// Whether the cold line at `slot` has the rest of the packet's wide key, and needs nothing that the packet has to tell.
     #[inline]
     fn is_plain_in_cold(&self, brief: &Brief, slot: SlotId, burst: &Burst) -> bool {
-        let cold = &self.shared.cold[slot.0 as usize];
+        let cold = &self.shared.quiet[slot.0 as usize].cold;
         burst
             .rest(brief)
             .is_some_and(|rest| cold.holds(&rest.key) && (rest.tunnel == 0 || cold.tunnel_is_told()))
@@ -224,7 +224,7 @@ impl Writer {
         self.index.find(hash, |slot| {
             let hot = &self.shared.busy[slot.0 as usize].hot;
             holds(hot, Meta(hot.meta.load(Ordering::Relaxed)), words.hot, words.wide)
-                && (!words.wide || self.shared.cold[slot.0 as usize].holds(&key))
+                && (!words.wide || self.shared.quiet[slot.0 as usize].cold.holds(&key))
         })
     }
 
@@ -374,7 +374,7 @@ impl Writer {
         debug_assert!(removed, "every live slot is in the index");
         hot.version.update(|| self.free.give_back(&self.shared.busy, slot));
         // After the update, whose fence stands between: a reader that sees a link of the free list sees a newer version too.
-        self.free_blocks.give_back(&self.shared.details, self.shared.cold[at].details());
+        self.free_blocks.give_back(&self.shared.details, self.shared.quiet[at].cold.details());
         let live = &self.shared.tallies.live;
         live.store(live.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         let region = &self.shared.regions[at / REGION_SLOTS];
@@ -405,6 +405,6 @@ fn begins_anew(shared: &Shared, slot: SlotId, packet: &Packet) -> bool {
     let at = slot.0 as usize;
     let meta = Meta(shared.busy[at].hot.meta.load(Ordering::Relaxed));
     let known = meta.has_by(Meta::SYN, packet.direction);
-    let initial = shared.cold[at].initial_sequence[packet.direction as usize].load(Ordering::Relaxed);
+    let initial = shared.quiet[at].cold.initial_sequence[packet.direction as usize].load(Ordering::Relaxed);
     meta.has(Meta::CLOSED) && !(known && initial == packet.tcp.sequence)
 }

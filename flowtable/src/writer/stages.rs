@@ -151,7 +151,7 @@ impl Writer {
             prefetch(&busy.track);
         }
         if brief.wide {
-            prefetch(&self.shared.cold[slot]);
+            prefetch(&self.shared.quiet[slot].cold);
         }
     }
 
