@@ -152,7 +152,7 @@ impl Sweeper {
             Some(reason) => {
                 self.cut(slot, &all, reason, rules.now, sink, report);
                 // A full mailbox keeps the flow until the next sweep; its shadow already holds all there is.
-                let _ = self.shared.retire.put(Retire { slot, version: last.version });
+                let _ = self.shared.retire.put(Retire::of(slot, &last));
             }
             None if rules.active(self.shadows[at].cut_ms()) || self.shadows[at].is_full(last.packets) => {
                 self.cut(slot, &all, EndReason::ActiveTimeout, rules.now, sink, report);

@@ -83,8 +83,30 @@ pub(crate) struct Handover {
 /// A request to free a slot whose flow was exported, unless a packet moved its version since.
 #[derive(Clone, Copy)]
 pub(crate) struct Retire {
-    pub(crate) slot: SlotId,
+    /// Below [`Retire::DETAILS`] the slot, of which there are 2^31 at most.
+    slot_and_details: u32,
     pub(crate) version: u32,
+}
+
+impl Retire {
+    /// The flow has details: without, the Writer need not look at its cold line.
+    const DETAILS: u32 = 1 << 31;
+    /// A place for one.
+    pub(crate) const NONE: Retire = Retire { slot_and_details: 0, version: 0 };
+
+    /// Asks for the flow of which `last` is the copy to be freed.
+    pub(crate) fn of(slot: SlotId, last: &Snapshot) -> Retire {
+        let details = if last.details == DetailsId::NONE { 0 } else { Retire::DETAILS };
+        Retire { slot_and_details: slot.0 | details, version: last.version }
+    }
+
+    pub(crate) fn slot(self) -> SlotId {
+        SlotId(self.slot_and_details & !Retire::DETAILS)
+    }
+
+    pub(crate) fn has_details(self) -> bool {
+        self.slot_and_details & Retire::DETAILS != 0
+    }
 }
 
 /// Written by the Writer alone; Relaxed, because each is a figure of its own.

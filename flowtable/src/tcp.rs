@@ -80,7 +80,7 @@ impl TcpState {
 }
 
 /// Flags that change the state of a connection.
-const STATE_FLAGS: u8 = tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
+pub(crate) const STATE_FLAGS: u8 = tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
 
 /// State of a flow before its first packet is followed: a handshake begins, or the flow was under way already.
 pub(crate) fn opening_state(packet: &Packet) -> TcpState {

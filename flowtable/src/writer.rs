@@ -2,9 +2,11 @@
 //!
 //! Never allocates, locks, logs or reads a clock. The packets of a burst go through `stages`.
 
+mod retire;
 mod stages;
 
-use stages::Staged;
+use retire::Retiring;
+use stages::{NO_SLOT, Staged};
 
 use crate::brief::Brief;
 use crate::burst::Burst;
@@ -44,6 +46,9 @@ pub struct Writer {
     floor: Nanos,
     /// One for each packet of a round.
     staged: [Staged; MAX_BURST],
+    retiring: Retiring,
+    /// Packets of this round that are likely to open a flow and were not counted yet.
+    openings_ahead: usize,
     /// Evictions a round of stages may make, and those it still may.
     evictions: u32,
     evictions_left: u32,
@@ -88,6 +93,8 @@ impl Writer {
             service_ports: config.service_ports.clone().into_boxed_slice(),
             floor: Nanos(0),
             staged: [Staged::NOTHING; MAX_BURST],
+            retiring: Retiring::NONE,
+            openings_ahead: 0,
             shared,
             evictions: u32::MAX,
             evictions_left: 0,
@@ -127,30 +134,6 @@ impl Writer {
     /// Keeps conversations from opening flows; those that have one keep it.
     pub fn exclude(&mut self, exclusions: Arc<Exclusions>) {
         self.exclusions = exclusions;
-    }
-
-    /// Frees flows the Sweeper has exported, `limit` at most; a flow that got a packet since lives on.
-    pub fn serve_retirements(&mut self, limit: usize) -> usize {
-        for _ in 0..limit {
-            let Some(details) = self.shared.returned.take() else {
-                break;
-            };
-            self.free_blocks.give_back(&self.shared.details, details);
-        }
-        for served in 0..limit {
-            let Some(retire) = self.shared.retire.take() else {
-                return served;
-            };
-            let hot = &self.shared.busy[retire.slot.0 as usize].hot;
-            let unmoved = hot.version.own() == retire.version;
-            if unmoved && Meta(hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
-                let last_seen = Nanos(hot.last_seen.load(Ordering::Relaxed));
-                self.ended(last_seen);
-                self.release(retire.slot);
-                bump(&self.shared.tallies.freed);
-            }
-        }
-        limit
     }
 
     /// How full the table is and what happened in it.
@@ -198,7 +181,10 @@ impl Writer {
     /// Counts the packet in its flow, whatever it is and whether or not there is one.
     #[inline(never)]
     fn count_any(&mut self, brief: &Brief, at: usize, burst: &Burst) -> Admission {
-        let Staged { first, hash, .. } = self.staged[at % MAX_BURST];
+        let Staged { first, hash, guess } = self.staged[at % MAX_BURST];
+        if guess == NO_SLOT {
+            self.openings_ahead = self.openings_ahead.saturating_sub(1);
+        }
         let packet = &burst.packet(brief);
         let tunnel = burst.tunnel_of(packet);
         let words = &KeyWords { hot: [first, brief.ports], wide: brief.wide };
@@ -344,7 +330,8 @@ impl Writer {
             return false;
         };
         self.hand_over(stalest, EndReason::LackOfResources);
-        self.release(stalest);
+        let words = self.shared.busy[stalest.0 as usize].hot.key_words();
+        self.release(stalest, self.hasher.hash(words.hot), false);
         bump(&self.shared.tallies.evicted);
         true
     }
@@ -367,14 +354,17 @@ impl Writer {
         self.floor = self.floor.max(Nanos(last_seen.0.saturating_add(1)));
     }
 
-    fn release(&mut self, slot: SlotId) {
+    /// Frees the slot of a live flow with `hash`. `details`: whether it has any.
+    fn release(&mut self, slot: SlotId, hash: KeyHash, details: bool) {
         let at = slot.0 as usize;
         let hot = &self.shared.busy[at].hot;
-        let removed = self.index.remove(self.hasher.hash(hot.key_words().hot), slot);
+        let removed = self.index.remove(hash, slot);
         debug_assert!(removed, "every live slot is in the index");
         hot.version.update(|| self.free.give_back(&self.shared.busy, slot));
         // After the update, whose fence stands between: a reader that sees a link of the free list sees a newer version too.
-        self.free_blocks.give_back(&self.shared.details, self.shared.quiet[at].cold.details());
+        if details {
+            self.free_blocks.give_back(&self.shared.details, self.shared.quiet[at].cold.details());
+        }
         let live = &self.shared.tallies.live;
         live.store(live.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         let region = &self.shared.regions[at / REGION_SLOTS];

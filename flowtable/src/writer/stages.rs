@@ -7,7 +7,8 @@ use crate::burst::Burst;
 use crate::index::KeyHash;
 use crate::key::protocol;
 use crate::mem::prefetch;
-use crate::slot::SlotId;
+use crate::slot::{Busy, Quiet, SlotId};
+use crate::tcp;
 
 /// Packets between the stages in [`Order::Steps`].
 const STEPS_APART: usize = 10;
@@ -59,7 +60,7 @@ impl Staged {
 }
 
 /// No slot has this number: capacity is at most 2^31.
-const NO_SLOT: SlotId = SlotId(u32::MAX);
+pub(super) const NO_SLOT: SlotId = SlotId(u32::MAX);
 
 impl Writer {
     /// Takes all of `briefs` through the stages.
@@ -72,6 +73,7 @@ impl Writer {
         let mut outcome = BurstOutcome::default();
         for briefs in briefs.chunks(MAX_BURST) {
             self.evictions_left = self.evictions;
+            self.openings_ahead = 0;
             match order {
                 Order::Steps => self.step_by_step(briefs, burst, &mut outcome),
                 Order::Groups { of, lag } => self.by_groups(of, lag, briefs, burst, &mut outcome),
@@ -84,6 +86,7 @@ impl Writer {
     }
 
     /// As groups of one it would be the same, but take a sixth longer.
+    #[inline(never)]
     fn step_by_step(&mut self, briefs: &[Brief], burst: &Burst, outcome: &mut BurstOutcome) {
         for step in 0..briefs.len() + 2 * STEPS_APART {
             if let Some(brief) = briefs.get(step) {
@@ -99,6 +102,7 @@ impl Writer {
         }
     }
 
+    #[inline(never)]
     fn by_groups(
         &mut self,
         size: usize,
@@ -113,6 +117,7 @@ impl Writer {
             from..briefs.len().min(from + size)
         };
         for step in 0..briefs.len().div_ceil(size) + 2 * lag {
+            self.free.look_on(&self.shared.busy);
             for at in group(step) {
                 self.hash(&briefs[at], at, burst);
             }
@@ -145,13 +150,34 @@ impl Writer {
         let staged = &mut self.staged[at % MAX_BURST];
         staged.guess = self.index.guess(staged.hash).unwrap_or(NO_SLOT);
         let slot = staged.guess.0 as usize;
-        let Some(busy) = self.shared.busy.get(slot) else { return };
+        let Some(busy) = self.shared.busy.get(slot) else { return self.expect_opening() };
         prefetch(&busy.hot);
         if brief.protocol() == protocol::TCP {
             prefetch(&busy.track);
         }
-        if brief.wide {
-            prefetch(&self.shared.quiet[slot].cold);
+        let changes = brief.tcp.flags & tcp::STATE_FLAGS != 0;
+        if brief.wide | changes {
+            let Quiet { conn, cold } = &self.shared.quiet[slot];
+            prefetch(cold);
+            if changes {
+                prefetch(conn);
+            }
+        }
+    }
+
+    /// Asks for the lines of the slot that a flow will most likely open in.
+    #[inline(never)]
+    fn expect_opening(&mut self) {
+        let slot = self.free.upcoming(self.openings_ahead).0 as usize;
+        self.openings_ahead += 1;
+        self.free.look_on(&self.shared.busy);
+        if let (Some(Busy { hot, track }), Some(Quiet { conn, cold })) =
+            (self.shared.busy.get(slot), self.shared.quiet.get(slot))
+        {
+            prefetch(hot);
+            prefetch(track);
+            prefetch(conn);
+            prefetch(cold);
         }
     }
 
