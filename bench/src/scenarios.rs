@@ -160,7 +160,7 @@ pub const SCENARIOS: &[Scenario] = &[
     row("burst_max_us", "the longest of all runs", "us", most(275.0), "burst_bare_loop_max_us", Measure::Away, When::Default),
     row("burst_bare_loop_max_us", "a loop that only reads the clock away from it, longest of all runs", "us", None, "", Measure::Away, When::Default),
     row("bytes_per_flow", "all of the table's memory, default settings, IPv4 and IPv6 alike", "B", most(256.0), "_without_details", Measure::Memory, When::Default),
-    row("sweep_1M_ms", "a sweep of 1 M live flows, worker at work", "ms", most(60.0), "", Measure::Sweep, When::Default),
+    row("sweep_1M_ms", "a sweep that looks at 1 M live flows, worker at work", "ms", most(60.0), "", Measure::Sweep, When::Default),
     row("sweep_cost", "worker slowed by sweeping", "%", most(3.0), "sweep_slower: during a sweep", Measure::Sweep, When::Default),
     row("ring_64k_flows", "a generator on the other processor writes into net_ring: limited by the generator", "Mpps", None, "ring_64k_generator", Measure::Ring, When::Default),
     row("limit_chase_1MiB_ns", "an access to memory that waits for the one before, random lines of 1 MiB", "ns", None, "", Measure::Limits, When::Default),

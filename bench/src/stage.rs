@@ -79,6 +79,8 @@ pub struct Swept {
     pub ns: u64,
     /// Packets that the workers counted meanwhile.
     pub packets: u64,
+    /// Flows looked at: those that nothing can be due of are passed over.
+    pub looked_at: u64,
 }
 
 struct Seat {
@@ -230,11 +232,13 @@ impl Control<'_> {
         let before = self.packets(who);
         let watch = Stopwatch::start();
         let now = self.clock.now();
+        let mut looked_at = 0;
         for &(seat, lane) in who {
-            self.seats[seat].control[lane].sweeper.sweep(now, &self.timeouts, &mut self.sink);
+            let sweeper = &mut self.seats[seat].control[lane].sweeper;
+            looked_at += sweeper.sweep(now, &self.timeouts, &mut self.sink).live;
         }
         self.sink.flush();
-        self.sweeps.push(Swept { ns: watch.elapsed_ns(), packets: self.packets(who) - before });
+        self.sweeps.push(Swept { ns: watch.elapsed_ns(), packets: self.packets(who) - before, looked_at });
     }
 
     /// Packets that the lanes have counted so far.

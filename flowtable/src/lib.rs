@@ -2,6 +2,7 @@
 //!
 //! Pure: sees no packet bytes, does no I/O, reads no clock, knows nothing of DPDK.
 
+mod agenda;
 mod brief;
 mod burst;
 mod cold;

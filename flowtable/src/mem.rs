@@ -246,6 +246,7 @@ zeroed!(
     crate::index::Bucket,
     crate::shadow::Shadow,
     crate::shadow::DetailsShadow,
+    u8,
     u32,
 );
 

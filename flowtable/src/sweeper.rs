@@ -3,11 +3,12 @@
 //! For each slot it keeps a shadow of what has been exported; a record is the slot's totals less the shadow, so no counter
 //! is ever reset and nothing falls between two records.
 
+use crate::agenda::Agenda;
 use crate::details::{DetailsCopy, DetailsId};
-use crate::mem::{MemoryError, Pages, Slab};
+use crate::mem::{MemoryError, Pages, Slab, prefetch};
 use crate::observer::Observer;
 use crate::record::{EndReason, RecordSink};
-use crate::shadow::{DetailsShadow, Shadow, millis};
+use crate::shadow::{DetailsShadow, NANOS_PER_MILLI, Shadow, millis};
 use crate::slot::{Meta, SlotId, Snapshot, protocol_of};
 use crate::sync::{Arc, Ordering};
 use crate::table::{REGION_SLOTS, Retire, Shared, TableStats};
@@ -17,6 +18,9 @@ use crate::timeouts::Timeouts;
 /// Fill of the table, in per mille, from which idle timeouts shrink, and by how many binary places: for flows of a single
 /// packet, and for the others.
 const PRESSURE: [(u64, u32, u32); 3] = [(980, 10, 3), (950, 5, 1), (900, 3, 0)];
+
+/// Flows ahead of the one looked at whose lines are asked for.
+const AHEAD: usize = 16;
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,39 +38,45 @@ pub struct Sweeper {
     shared: Arc<Shared>,
     shadows: Slab<Shadow>,
     details_shadows: Slab<DetailsShadow>,
+    agenda: Agenda,
 }
 
 impl Sweeper {
     pub(crate) fn new(shared: Arc<Shared>, pages: Pages) -> Result<Self, MemoryError> {
         let shadows = Slab::mapped(shared.busy.len(), pages)?;
         let details_shadows = Slab::mapped(shared.details.len(), pages)?;
-        Ok(Sweeper { shared, shadows, details_shadows })
+        let agenda = Agenda::of(shared.busy.len(), pages)?;
+        Ok(Sweeper { shared, shadows, details_shadows, agenda })
     }
 
     /// Cuts every record that is due at `now` and asks the Writer to free flows that ended.
     pub fn sweep(&mut self, now: Nanos, timeouts: &Timeouts, sink: &mut impl RecordSink) -> SweepReport {
         let (single, other) = self.pressure();
         let rules = Rules { now, timeouts, single, other };
-        self.walk(sink, |sweeper, slot, sink, report| sweeper.consider(slot, &rules, sink, report))
+        let mut report = SweepReport::default();
+        self.take_handovers(sink, &mut report);
+        self.walk_due(&rules, sink, &mut report);
+        report
     }
 
     /// Cuts a record of every live flow that has something to tell: [`EndReason::EndOfFlowDetected`] where it is closed
     /// and only lingers, else [`EndReason::ForcedEnd`]. The flows live on.
     pub fn flush(&mut self, now: Nanos, sink: &mut impl RecordSink) -> SweepReport {
-        self.walk(sink, |sweeper, slot, sink, report| {
-            if let Some((last, details)) = sweeper.snapshot(slot, sink, report) {
+        let mut report = SweepReport::default();
+        self.take_handovers(sink, &mut report);
+        for slot in (0..self.shadows.len()).map(slot_at) {
+            if self.is_empty(slot.0 as usize / REGION_SLOTS) || !self.is_live(slot) {
+                continue;
+            }
+            report.live += 1;
+            if let Some((last, details)) = self.snapshot(slot, sink, &mut report) {
                 let closed = last.meta.has(Meta::CLOSED);
                 let reason = if closed { EndReason::EndOfFlowDetected } else { EndReason::ForcedEnd };
-                sweeper.cut(
-                    slot,
-                    &Last { flow: &last, details: details.as_deref() },
-                    reason,
-                    now,
-                    sink,
-                    report,
-                );
+                let all = Last { flow: &last, details: details.as_deref() };
+                self.cut(slot, &all, reason, now, sink, &mut report);
             }
-        })
+        }
+        report
     }
 
     /// Takes in the flows the Writer ended by itself. Worth calling often while the table is full.
@@ -91,27 +101,33 @@ impl Sweeper {
         self.shared.stats()
     }
 
-    fn walk<S: RecordSink>(
-        &mut self,
-        sink: &mut S,
-        mut visit: impl FnMut(&mut Self, SlotId, &mut S, &mut SweepReport),
-    ) -> SweepReport {
-        let mut report = SweepReport::default();
-        self.take_handovers(sink, &mut report);
+    /// Goes through the live flows whose time has come.
+    fn walk_due<S: RecordSink>(&mut self, rules: &Rules, sink: &mut S, report: &mut SweepReport) {
+        self.agenda.begin(rules.now, rules.timeouts, rules.single > 0 || rules.other > 0);
+        let mut places = [0; REGION_SLOTS];
         for region in 0..self.shared.regions.len() {
-            if self.shared.regions[region].load(Ordering::Relaxed) == 0 {
+            if self.is_empty(region) {
                 continue;
             }
-            let first = region * REGION_SLOTS;
-            for at in first..(first + REGION_SLOTS).min(self.shadows.len()) {
-                if Meta(self.shared.busy[at].hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE) {
-                    report.live += 1;
-                    #[expect(clippy::cast_possible_truncation, reason = "capacity is at most 2^31")]
-                    visit(self, SlotId(at as u32), sink, &mut report);
+            let due = self.agenda.due(region, &mut places);
+            let at = |place: u16| region * REGION_SLOTS + usize::from(place);
+            for number in 0..due {
+                if let Some(&ahead) = places[..due].get(number + AHEAD) {
+                    prefetch(&self.shared.busy[at(ahead)].hot);
+                    prefetch(&self.shadows[at(ahead)]);
                 }
+                self.consider(slot_at(at(places[number])), rules, sink, report);
             }
         }
-        report
+    }
+
+    /// Whether no flow of the region is live. Its lines, which may never have been touched, are left alone.
+    fn is_empty(&self, region: usize) -> bool {
+        self.shared.regions[region].load(Ordering::Relaxed) == 0
+    }
+
+    fn is_live(&self, slot: SlotId) -> bool {
+        Meta(self.shared.busy[slot.0 as usize].hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE)
     }
 
     /// A look at the hot line; the whole slot only when something is due.
@@ -123,29 +139,21 @@ impl Sweeper {
         report: &mut SweepReport,
     ) {
         let at = slot.0 as usize;
-        let hot = &self.shared.busy[at].hot;
-        let meta = Meta(hot.meta.load(Ordering::Relaxed));
-        let shadow = &self.shadows[at];
-        let glance = Glance {
-            meta,
-            last_seen: Nanos(hot.last_seen.load(Ordering::Relaxed)),
-            protocol: protocol_of(hot.key[1].load(Ordering::Relaxed)),
-            packets: hot.packets.each_ref().map(|packets| packets.load(Ordering::Relaxed)),
-        };
-        let known = shadow.generation() == meta.generation();
-        // Written before the mark that it is closed, and once. What was there before may be read all the same: it leads to the
-        // copy, or to the next sweep.
-        let closed_at = || self.shared.quiet[at].conn.closed_at();
-        let waits = !meta.has(Meta::CLOSED) || rules.now.since(closed_at()) < rules.timeouts.close_linger_ns;
-        let due = rules.active(shadow.cut_ms()) || shadow.is_full(glance.packets);
-        if known && waits && rules.end(&glance).is_none() && !due {
+        if !self.is_live(slot) {
+            // A flow that opens here lasts for the shortest timeout.
+            self.agenda.put_off(at, Nanos(u64::MAX));
             return;
         }
+        report.live += 1;
+        if let Some(earliest) = self.goes_on_until(slot, rules) {
+            self.agenda.put_off(at, earliest);
+            return;
+        }
+        self.agenda.keep(at);
         let Some((last, details)) = self.snapshot(slot, sink, report) else {
             return;
         };
-        let closed = last.meta.has(Meta::CLOSED)
-            && rules.now.since(last.connection.closed_at) >= rules.timeouts.close_linger_ns;
+        let closed = last.meta.has(Meta::CLOSED) && rules.has_lingered(last.connection.closed_at);
         let end = if closed { Some(EndReason::EndOfFlowDetected) } else { rules.end(&Glance::of(&last)) };
         let all = Last { flow: &last, details: details.as_deref() };
         match end {
@@ -159,6 +167,30 @@ impl Sweeper {
             }
             None => {}
         }
+    }
+
+    /// The earliest time at which a record of the flow may be due, as its hot line and shadow tell it; `None` where one may be due
+    /// now.
+    fn goes_on_until(&self, slot: SlotId, rules: &Rules) -> Option<Nanos> {
+        let at = slot.0 as usize;
+        let hot = &self.shared.busy[at].hot;
+        let glance = Glance {
+            meta: Meta(hot.meta.load(Ordering::Relaxed)),
+            last_seen: Nanos(hot.last_seen.load(Ordering::Relaxed)),
+            protocol: protocol_of(hot.key[1].load(Ordering::Relaxed)),
+            packets: hot.packets.each_ref().map(|packets| packets.load(Ordering::Relaxed)),
+        };
+        let shadow = &self.shadows[at];
+        let known = shadow.generation() == glance.meta.generation();
+        // Written before the mark that it is closed, and once. What was there before may be read all the same: it leads to the
+        // copy, or to the next look.
+        let closed_at = || self.shared.quiet[at].conn.closed_at();
+        let closed = glance.meta.has(Meta::CLOSED).then(closed_at);
+        let due = rules.active(shadow.cut_ms()) || shadow.is_full(glance.packets);
+        if !known || due || closed.is_some_and(|at| rules.has_lingered(at)) || rules.end(&glance).is_some() {
+            return None;
+        }
+        Some(rules.earliest(&glance, shadow.cut_ms(), closed))
     }
 
     /// A consistent copy of a live slot, with the shadow made ready for the flow in it.
@@ -238,6 +270,11 @@ impl Sweeper {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "capacity is at most 2^31")]
+fn slot_at(place: usize) -> SlotId {
+    SlotId(place as u32)
+}
+
 /// The last copy of a flow.
 pub(crate) struct Last<'a> {
     pub(crate) flow: &'a Snapshot,
@@ -286,11 +323,31 @@ impl Rules<'_> {
         }
     }
 
+    /// Whether a flow that was closed at `at` has waited long enough for packets after its end.
+    fn has_lingered(&self, at: Nanos) -> bool {
+        self.now.since(at) >= self.timeouts.close_linger_ns
+    }
+
+    /// When a record of a flow may be due if nothing changes: never later than by the other functions here.
+    fn earliest(&self, glance: &Glance, cut_ms: u32, closed_at: Option<Nanos>) -> Nanos {
+        let idle = self.timeouts.idle_ns(glance.protocol, glance.meta.state());
+        let ends = glance.last_seen.0.saturating_add(idle);
+        let lingers = closed_at.map_or(u64::MAX, |at| at.0.saturating_add(self.timeouts.close_linger_ns));
+        // Windows are told in whole milliseconds.
+        let active = self.timeouts.active_ns.saturating_sub(self.lasted_ns(cut_ms) + NANOS_PER_MILLI);
+        Nanos(ends.min(lingers).min(self.now.0.saturating_add(active)))
+    }
+
     /// Whether a window that began at `cut_ms` has lasted for the active timeout.
     fn active(&self, cut_ms: u32) -> bool {
+        self.lasted_ns(cut_ms) >= self.timeouts.active_ns
+    }
+
+    /// How long a window that began at `cut_ms` has lasted.
+    fn lasted_ns(&self, cut_ms: u32) -> u64 {
         // The sweeper's clock may lag behind a packet's: a window from the future has lasted for 0 ms.
         let lasted = millis(self.now).wrapping_sub(cut_ms).cast_signed().max(0);
-        u64::from(lasted.unsigned_abs()) * crate::shadow::NANOS_PER_MILLI >= self.timeouts.active_ns
+        u64::from(lasted.unsigned_abs()) * NANOS_PER_MILLI
     }
 }
 
@@ -319,11 +376,13 @@ mod tests {
             first: FirstPacket::default(),
             tunnel: 0,
         }]);
+        let mut now = 0;
         let mut sent = |packets: [u64; 2]| {
             let hot = &sweeper.shared.busy[0].hot;
             hot.packets.iter().zip(packets).for_each(|(word, total)| word.store(total, Ordering::Relaxed));
             let mut records: Vec<FlowRecord> = Vec::new();
-            sweeper.sweep(Nanos(1), &Timeouts::default(), &mut records);
+            now += 2_000_000_000;
+            sweeper.sweep(Nanos(now), &Timeouts::default(), &mut records);
             records.first().map(|record| {
                 let new = [record.to_destination.packets_delta, record.to_source.packets_delta];
                 (record.end_reason, new)

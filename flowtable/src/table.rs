@@ -1,5 +1,6 @@
 //! What Writer, Sweeper and Observer share: the slots, the two mailboxes and the counters. Fixed at start.
 
+use crate::agenda::LOOK_BYTES;
 use crate::details::{Block, DetailsCopy, DetailsId};
 use crate::event::EventDetail;
 use crate::hash::KeyHasher;
@@ -33,10 +34,10 @@ fn retire_capacity(_capacity: usize) -> usize {
     2
 }
 
-/// Memory a flow takes, in bytes: hot, track and cold line, connection, shadow, and its share of the index. The same for IPv4
+/// Memory a flow takes, in bytes: its four lines, shadow, when to look at it, and its share of the index. The same for IPv4
 /// and IPv6.
 pub const BYTES_PER_FLOW: usize =
-    size_of::<Busy>() + size_of::<Quiet>() + size_of::<Shadow>() + INDEX_BYTES_PER_SLOT;
+    size_of::<Busy>() + size_of::<Quiet>() + size_of::<Shadow>() + LOOK_BYTES + INDEX_BYTES_PER_SLOT;
 
 /// Memory of each of [`TableConfig::details`], in bytes: the block and its shadow.
 pub const BYTES_PER_DETAILS: usize = size_of::<Block>() + size_of::<DetailsShadow>();

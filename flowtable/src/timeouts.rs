@@ -39,6 +39,15 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
+    /// The shortest of them, in ns.
+    pub(crate) fn shortest_ns(&self) -> u64 {
+        let Timeouts { active_ns, tcp_ns, tcp_opening_ns, udp_ns, icmp_ns, other_ns, close_linger_ns } =
+            *self;
+        [tcp_ns, tcp_opening_ns, udp_ns, icmp_ns, other_ns, close_linger_ns]
+            .into_iter()
+            .fold(active_ns, u64::min)
+    }
+
     /// The idle timeout of a flow of `protocol`, in ns; `state` matters to TCP alone.
     #[inline]
     pub fn idle_ns(&self, protocol: u8, state: TcpState) -> u64 {

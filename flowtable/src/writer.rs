@@ -8,6 +8,7 @@ mod stages;
 use retire::Retiring;
 use stages::{NO_SLOT, Staged};
 
+use crate::agenda::LOOK_BYTES;
 use crate::brief::Brief;
 use crate::burst::Burst;
 use crate::details::DetailsId;
@@ -144,8 +145,8 @@ impl Writer {
     /// Bytes of memory the table takes, all parts together, the Sweeper's shadows included.
     pub fn memory_bytes(&self) -> usize {
         let shared = &self.shared;
-        let shadows =
-            shared.busy.len() * size_of::<Shadow>() + shared.details.len() * size_of::<DetailsShadow>();
+        let shadows = shared.busy.len() * (size_of::<Shadow>() + LOOK_BYTES)
+            + shared.details.len() * size_of::<DetailsShadow>();
         shared.bytes() + self.index.bytes() + shadows
     }
 
