@@ -50,6 +50,9 @@ pub struct Writer {
     retiring: Retiring,
     /// Packets of this round that are likely to open a flow and were not counted yet.
     openings_ahead: usize,
+    /// Packets of this round that are likely to open a flow, and whether there were enough in the one before.
+    misses: usize,
+    churning: bool,
     /// Evictions a round of stages may make, and those it still may.
     evictions: u32,
     evictions_left: u32,
@@ -96,6 +99,8 @@ impl Writer {
             staged: [Staged::NOTHING; MAX_BURST],
             retiring: Retiring::NONE,
             openings_ahead: 0,
+            misses: 0,
+            churning: false,
             shared,
             evictions: u32::MAX,
             evictions_left: 0,

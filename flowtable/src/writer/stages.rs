@@ -7,13 +7,17 @@ use crate::burst::Burst;
 use crate::index::KeyHash;
 use crate::key::protocol;
 use crate::mem::prefetch;
-use crate::slot::{Busy, Quiet, SlotId};
+use crate::slot::{Busy, Meta, Quiet, SlotId};
+use crate::sync::Ordering;
 use crate::tcp;
 
 /// Packets between the stages in [`Order::Steps`].
 const STEPS_APART: usize = 10;
 /// Slots from which on a table is large: between 80 thousand, where groups lose, and 1.25 million, where they gain.
 const LARGE_TABLE: usize = 1 << 19;
+/// Packets of a round of a large table that find no tag in their bucket, from which on the next round looks at the state of each
+/// flow a group ahead: with new flows come handshakes, and their packets need lines that others do not.
+const CHURN_LEAST: usize = 2;
 
 /// How the packets of a round go through the stages.
 ///
@@ -74,6 +78,8 @@ impl Writer {
         for briefs in briefs.chunks(MAX_BURST) {
             self.evictions_left = self.evictions;
             self.openings_ahead = 0;
+            self.churning = self.misses >= CHURN_LEAST;
+            self.misses = 0;
             match order {
                 Order::Steps => self.step_by_step(briefs, burst, &mut outcome),
                 Order::Groups { of, lag } => self.by_groups(of, lag, briefs, burst, &mut outcome),
@@ -116,7 +122,8 @@ impl Writer {
             let from = number.saturating_mul(size).min(briefs.len());
             from..briefs.len().min(from + size)
         };
-        for step in 0..briefs.len().div_ceil(size) + 2 * lag {
+        let counted = 2 * lag + usize::from(self.churning);
+        for step in 0..briefs.len().div_ceil(size) + counted {
             self.free.look_on(&self.shared.busy);
             for at in group(step) {
                 self.hash(&briefs[at], at, burst);
@@ -124,7 +131,12 @@ impl Writer {
             for at in group(step.wrapping_sub(lag)) {
                 self.guess(&briefs[at], at);
             }
-            for at in group(step.wrapping_sub(2 * lag)) {
+            if self.churning {
+                for at in group(step.wrapping_sub(2 * lag)) {
+                    self.peek(&briefs[at], at);
+                }
+            }
+            for at in group(step.wrapping_sub(counted)) {
                 self.count(&briefs[at], at, burst, outcome);
             }
         }
@@ -165,11 +177,25 @@ impl Writer {
         }
     }
 
+    /// Asks for the lines that few packets write where the state of the flow says that this one will.
+    #[inline(always)]
+    fn peek(&self, brief: &Brief, at: usize) {
+        let slot = self.staged[at % MAX_BURST].guess.0 as usize;
+        let Some(busy) = self.shared.busy.get(slot) else { return };
+        let meta = Meta(busy.hot.meta.load(Ordering::Relaxed));
+        if brief.protocol() == protocol::TCP && !meta.has_by(Meta::STEADY, brief.direction) {
+            let Quiet { conn, cold } = &self.shared.quiet[slot];
+            prefetch(cold);
+            prefetch(conn);
+        }
+    }
+
     /// Asks for the lines of the slot that a flow will most likely open in.
     #[inline(never)]
     fn expect_opening(&mut self) {
         let slot = self.free.upcoming(self.openings_ahead).0 as usize;
         self.openings_ahead += 1;
+        self.misses += 1;
         self.free.look_on(&self.shared.busy);
         if let (Some(Busy { hot, track }), Some(Quiet { conn, cold })) =
             (self.shared.busy.get(slot), self.shared.quiet.get(slot))
