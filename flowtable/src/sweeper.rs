@@ -9,7 +9,7 @@ use crate::mem::{MemoryError, Pages, Slab, prefetch};
 use crate::observer::Observer;
 use crate::record::{EndReason, RecordSink};
 use crate::shadow::{DetailsShadow, NANOS_PER_MILLI, Shadow, millis};
-use crate::slot::{Meta, SlotId, Snapshot, protocol_of};
+use crate::slot::{Lines, Meta, SlotId, Snapshot, protocol_of};
 use crate::sync::{Arc, Ordering};
 use crate::table::{REGION_SLOTS, Retire, Shared, TableStats};
 use crate::time::Nanos;
@@ -105,6 +105,7 @@ impl Sweeper {
     fn walk_due<S: RecordSink>(&mut self, rules: &Rules, sink: &mut S, report: &mut SweepReport) {
         self.agenda.begin(rules.now, rules.timeouts, rules.single > 0 || rules.other > 0);
         let mut places = [0; REGION_SLOTS];
+        let mut chosen = Chosen::default();
         for region in 0..self.shared.regions.len() {
             if self.is_empty(region) {
                 continue;
@@ -116,8 +117,16 @@ impl Sweeper {
                     prefetch(&self.shared.busy[at(ahead)].hot);
                     prefetch(&self.shadows[at(ahead)]);
                 }
-                self.consider(slot_at(at(places[number])), rules, sink, report);
+                let slot = slot_at(at(places[number]));
+                if self.look(slot, rules, report)
+                    && let Some(earlier) = chosen.put(slot)
+                {
+                    self.consider(earlier, rules, sink, report);
+                }
             }
+        }
+        for slot in chosen.left() {
+            self.consider(slot, rules, sink, report);
         }
     }
 
@@ -130,7 +139,28 @@ impl Sweeper {
         Meta(self.shared.busy[slot.0 as usize].hot.meta.load(Ordering::Relaxed)).has(Meta::LIVE)
     }
 
-    /// A look at the hot line; the whole slot only when something is due.
+    /// A look at the hot line. Whether a record may be due: then the lines that tells are asked for.
+    fn look(&mut self, slot: SlotId, rules: &Rules, report: &mut SweepReport) -> bool {
+        let at = slot.0 as usize;
+        if !self.is_live(slot) {
+            // A flow that opens here lasts for the shortest timeout.
+            self.agenda.put_off(at, Nanos(u64::MAX));
+            return false;
+        }
+        report.live += 1;
+        if let Some(earliest) = self.goes_on_until(slot, rules) {
+            self.agenda.put_off(at, earliest);
+            return false;
+        }
+        self.agenda.keep(at);
+        let Lines { track, conn, cold, .. } = self.shared.lines(slot);
+        prefetch(track);
+        prefetch(conn);
+        prefetch(cold);
+        true
+    }
+
+    /// Cuts a record of the flow if one is due, and has it freed if it has come to its end.
     fn consider(
         &mut self,
         slot: SlotId,
@@ -139,17 +169,6 @@ impl Sweeper {
         report: &mut SweepReport,
     ) {
         let at = slot.0 as usize;
-        if !self.is_live(slot) {
-            // A flow that opens here lasts for the shortest timeout.
-            self.agenda.put_off(at, Nanos(u64::MAX));
-            return;
-        }
-        report.live += 1;
-        if let Some(earliest) = self.goes_on_until(slot, rules) {
-            self.agenda.put_off(at, earliest);
-            return;
-        }
-        self.agenda.keep(at);
         let Some((last, details)) = self.snapshot(slot, sink, report) else {
             return;
         };
@@ -273,6 +292,37 @@ impl Sweeper {
 #[expect(clippy::cast_possible_truncation, reason = "capacity is at most 2^31")]
 fn slot_at(place: usize) -> SlotId {
     SlotId(place as u32)
+}
+
+/// Flows to be considered, in the order they were chosen, each some time after.
+struct Chosen {
+    slots: [SlotId; Chosen::AHEAD],
+    count: usize,
+}
+
+impl Chosen {
+    /// Flows whose lines are under way at once.
+    const AHEAD: usize = 8;
+
+    /// Puts one behind the others. Gives the one whose turn it is, if all places were taken.
+    fn put(&mut self, slot: SlotId) -> Option<SlotId> {
+        let place = self.count % Chosen::AHEAD;
+        let earlier = std::mem::replace(&mut self.slots[place], slot);
+        self.count += 1;
+        (self.count > Chosen::AHEAD).then_some(earlier)
+    }
+
+    /// Those that are left.
+    fn left(&self) -> impl Iterator<Item = SlotId> {
+        let (slots, count) = (self.slots, self.count);
+        (count.saturating_sub(Chosen::AHEAD)..count).map(move |number| slots[number % Chosen::AHEAD])
+    }
+}
+
+impl Default for Chosen {
+    fn default() -> Chosen {
+        Chosen { slots: [SlotId(0); Chosen::AHEAD], count: 0 }
+    }
 }
 
 /// The last copy of a flow.
