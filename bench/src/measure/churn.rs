@@ -48,7 +48,7 @@ struct Round {
 /// Measures `rate`.
 ///
 /// # Errors
-/// Where the table's memory is not to be had, or packets got lost.
+/// Where the table's memory is not to be had, or a packet is neither in a flow nor counted under "table full".
 pub fn measure(lab: &mut Lab<'_>, rate: &Rate) -> anyhow::Result<NotMeasured> {
     let Rate { flows, new_per_second, .. } = *rate;
     let plan = lab.plan;
@@ -59,8 +59,10 @@ pub fn measure(lab: &mut Lab<'_>, rate: &Rate) -> anyhow::Result<NotMeasured> {
     Random(u64::from(flows)).shuffle(&mut numbers);
     let traffic = Churn::of(&numbers, new_per_second);
     let made = TableLane::make(&config, Shape::Tcp, frames::in_order(flows), traffic)?;
+    let counters = std::sync::Arc::clone(&made.counters.steady);
     let mut cast = Cast::default();
-    let lane = cast.add(made, Counts::All);
+    // Where the control core cannot keep up the table fills, and what finds no room is counted.
+    let lane = cast.add(made, Counts::OrTableFull);
     let slice = plan.slice.max(SLICE_LEAST);
     let rounds = lab.perform(cast, |control| {
         control.open_all()?;
@@ -81,6 +83,10 @@ pub fn measure(lab: &mut Lab<'_>, rate: &Rate) -> anyhow::Result<NotMeasured> {
         Ok(rounds)
     })?;
     add(lab, rate, &rounds);
+    let counted = counters.read();
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let no_room = (counted.packets - counted.in_flows) as f64 / counted.packets.max(1) as f64;
+    lab.figures.add(&format!("{}_table_full", rate.name), no_room, "ratio");
     Ok(None)
 }
 
