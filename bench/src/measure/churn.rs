@@ -83,10 +83,7 @@ pub fn measure(lab: &mut Lab<'_>, rate: &Rate) -> anyhow::Result<NotMeasured> {
         Ok(rounds)
     })?;
     add(lab, rate, &rounds);
-    let counted = counters.read();
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let no_room = (counted.packets - counted.in_flows) as f64 / counted.packets.max(1) as f64;
-    lab.figures.add(&format!("{}_table_full", rate.name), no_room, "ratio");
+    lab.add_table_full(rate.name, &counters.read());
     Ok(None)
 }
 

@@ -18,6 +18,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dataplane::dpdk::{Eal, Port, PortConfig};
+use dataplane::ledger::WorkerFigures;
+use dataplane::reason::Reason;
 
 use crate::figures::Figures;
 use crate::stage::{self, Cast, Control};
@@ -67,6 +69,14 @@ pub struct Lab<'a> {
 pub type NotMeasured = Option<String>;
 
 impl<'a> Lab<'a> {
+    /// Adds to the row `name` the share of its packets that found no room, of those in `counted`.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    fn add_table_full(&mut self, name: &str, counted: &WorkerFigures) {
+        let full = counted.not_in_flows[Reason::TableFull.index()];
+        let share = full as f64 / counted.packets.max(1) as f64;
+        self.figures.add(&format!("{name}_table_full"), share, "ratio");
+    }
+
     /// Opens the virtual port that packets come from.
     ///
     /// # Errors

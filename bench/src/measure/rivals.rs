@@ -22,10 +22,7 @@ pub fn syn_flood(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
     let flooded = TableLane::make(&full, Shape::Tcp, frames::in_order(FLOWS), Flood::default())?;
     let counters = std::sync::Arc::clone(&flooded.counters.steady);
     compare(lab, flooded, Counts::OrTableFull, "rx_synflood")?;
-    let figures = counters.read();
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let share = (figures.packets - figures.in_flows) as f64 / figures.packets.max(1) as f64;
-    lab.figures.add("rx_synflood_table_full", share, "ratio");
+    lab.add_table_full("rx_synflood", &counters.read());
     Ok(None)
 }
 
