@@ -11,7 +11,7 @@ const OLDEST_DPDK: &str = "22.11";
 const LIBRARIES: [&str; 5] = ["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal"];
 
 /// The functions the crate gives, beside all of the shim.
-const FUNCTIONS: [&str; 32] = [
+const FUNCTIONS: [&str; 31] = [
     "rte_dev_probe",
     "rte_eal_cleanup",
     "rte_eal_get_runtime_dir",
@@ -38,7 +38,6 @@ const FUNCTIONS: [&str; 32] = [
     "rte_eth_tx_queue_setup",
     "rte_mempool_avail_count",
     "rte_mempool_free",
-    "rte_pktmbuf_free_bulk",
     "rte_pktmbuf_pool_create",
     "rte_thread_register",
     "rte_thread_unregister",

@@ -21,20 +21,36 @@
 
 #include "shim.h"
 
-uint16_t
+struct tapspan_received
 tapspan_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, struct tapspan_frame *frames, uint16_t max)
 {
-	uint16_t received = rte_eth_rx_burst(port, queue, mbufs, max);
+	struct tapspan_received received = {.count = rte_eth_rx_burst(port, queue, mbufs, max)};
+	struct rte_mempool *pool = received.count > 0 ? mbufs[0]->pool : NULL;
+	uint64_t odd = 0;
 
-	/* All four fields are in the mbuf's first cache line, which the driver has just written. */
-	for (uint16_t i = 0; i < received; i++) {
+	/* All fields are in the mbuf's first cache line, which the driver has just written. */
+	for (uint16_t i = 0; i < received.count; i++) {
 		const struct rte_mbuf *mbuf = mbufs[i];
 
 		frames[i].data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 		frames[i].data_len = rte_pktmbuf_data_len(mbuf);
 		frames[i].wire_len = rte_pktmbuf_pkt_len(mbuf);
+		odd |= (uintptr_t)mbuf->pool ^ (uintptr_t)pool;
+		odd |= (rte_mbuf_refcnt_read(mbuf) ^ 1) | (mbuf->nb_segs ^ 1) | !RTE_MBUF_DIRECT(mbuf);
 	}
+	if (odd == 0)
+		received.pool = pool;
 	return received;
+}
+
+void
+tapspan_free_burst(struct rte_mempool *pool, struct rte_mbuf **mbufs, uint16_t count)
+{
+	/* rte_pktmbuf_free_bulk reads `next`, in the second cache line of each, which is NULL where there is one segment. */
+	if (pool != NULL)
+		rte_mempool_put_bulk(pool, (void **)mbufs, count);
+	else
+		rte_pktmbuf_free_bulk(mbufs, count);
 }
 
 /* A chain of mbufs holding a copy of `data`; NULL where the pool is empty or the frame needs too many segments. */

@@ -23,9 +23,20 @@ struct tapspan_frame {
 	uint32_t wire_len;
 };
 
-/* Receives up to `max` packets and describes each. Returns how many entries of both arrays were written. */
-uint16_t tapspan_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, struct tapspan_frame *frames,
-			  uint16_t max);
+/* What one call received. */
+struct tapspan_received {
+	/* Entries written. */
+	uint16_t count;
+	/* Where all of them may go back to as they are: each is from there, in one segment, and held by nobody else. Else NULL. */
+	struct rte_mempool *pool;
+};
+
+/* Receives up to `max` packets and describes each. Writes the first `count` entries of both arrays. */
+struct tapspan_received tapspan_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs,
+					 struct tapspan_frame *frames, uint16_t max);
+
+/* Gives `count` mbufs back; `pool` is what was received with them. */
+void tapspan_free_burst(struct rte_mempool *pool, struct rte_mbuf **mbufs, uint16_t count);
 
 /* Copies `count` frames into mbufs of `pool`, chained where a frame is longer than one, and sends them. Returns how
  * many the device took, always the first ones; the others are freed. At most TAPSPAN_TX_MAX a call. */

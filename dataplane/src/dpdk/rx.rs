@@ -57,7 +57,8 @@ impl RxQueue {
         // so; both arrays hold MAX_BURST entries, `limit` is no more; nobody else polls the queue, as the handle is unique and `&mut`.
         let received =
             unsafe { dpdk_sys::tapspan_rx_burst(self.port.id(), self.queue, mbufs, frames, self.limit) };
-        burst.len = usize::from(received).min(MAX_BURST);
+        burst.pool = received.pool;
+        burst.len = usize::from(received.count).min(MAX_BURST);
         burst.len
     }
 }
@@ -71,6 +72,8 @@ pub struct Burst {
     frames: [dpdk_sys::tapspan_frame; MAX_BURST],
     /// Never more than `MAX_BURST`.
     len: usize,
+    /// As received with the mbufs.
+    pool: *mut dpdk_sys::rte_mempool,
     /// Keeps the pool of the mbufs.
     port: Option<Arc<OpenPort>>,
 }
@@ -88,7 +91,13 @@ impl Burst {
     /// An empty burst.
     pub fn new() -> Burst {
         let none = dpdk_sys::tapspan_frame { data: std::ptr::null_mut(), data_len: 0, wire_len: 0 };
-        Burst { mbufs: [std::ptr::null_mut(); MAX_BURST], frames: [none; MAX_BURST], len: 0, port: None }
+        Burst {
+            mbufs: [std::ptr::null_mut(); MAX_BURST],
+            frames: [none; MAX_BURST],
+            len: 0,
+            pool: std::ptr::null_mut(),
+            port: None,
+        }
     }
 
     /// Packets held.
@@ -146,11 +155,11 @@ impl Burst {
             return;
         }
         #[expect(clippy::cast_possible_truncation, reason = "len is at most MAX_BURST")]
-        let count = self.len as u32;
+        let count = self.len as u16;
         self.len = 0;
-        // SAFETY: the first `count` entries are mbufs the driver handed over; `len` is 0 now, so they are freed once.
-        // Their pool lives, as `port` holds it.
-        unsafe { dpdk_sys::rte_pktmbuf_free_bulk(self.mbufs.as_mut_ptr(), count) }
+        // SAFETY: the first `count` entries are mbufs the driver handed over, `pool` is what came with them, and nothing has
+        // changed them since; `len` is 0 now, so they are freed once. Their pool lives, as `port` holds it.
+        unsafe { dpdk_sys::tapspan_free_burst(self.pool, self.mbufs.as_mut_ptr(), count) }
     }
 
     #[inline]
