@@ -31,8 +31,10 @@ impl ParseAlone {
     pub fn frame(&mut self, link: LinkType, frame: &[u8], wire_len: u32) {
         let ParseAlone { options, burst, beside } = self;
         let (at, port) = (Nanos(1), PortId(0));
-        let plain = burst.push_plain(|brief| wire::brief(link, frame, wire_len, at, port, options, brief));
-        if !plain {
+        let place = burst.place().expect("it is cleared after each frame");
+        if wire::brief(link, frame, wire_len, at, port, options, place) {
+            burst.push_placed();
+        } else {
             if let Some(packet) = wire::plain_ipv6(link, frame, wire_len, at, port, options) {
                 burst.push(packet);
             } else if let Some((packet, tunnel)) = wire::plain_vxlan(link, frame, wire_len, at, port, options)
@@ -91,10 +93,10 @@ impl Packets {
             }
             let options = ParseOptions::default();
             let frame = &self.frame;
-            let plain = self.burst.push_plain(|brief| {
-                wire::brief(LinkType::Ethernet, frame, 64, at, PortId(0), &options, brief)
-            });
+            let place = self.burst.place().expect("it has room for so many");
+            let plain = wire::brief(LinkType::Ethernet, frame, 64, at, PortId(0), &options, place);
             assert!(plain, "nothing but a TCP segment was stamped");
+            self.burst.push_placed();
         }
         &self.burst
     }

@@ -72,9 +72,12 @@ impl Intake {
             return;
         }
         let Intake { burst, parse, .. } = self;
-        if !burst.push_plain(|brief| wire::brief(link, data, wire_len, at, port, parse, brief)) {
-            self.take_whole(link, data, wire_len, at, port);
+        if let Some(place) = burst.place()
+            && wire::brief(link, data, wire_len, at, port, parse, place)
+        {
+            return burst.push_placed();
         }
+        self.take_whole(link, data, wire_len, at, port);
     }
 
     /// Takes a frame that has no brief, or that there is no room for.

@@ -29,13 +29,17 @@ impl Burst {
         }
     }
 
-    /// Adds the plain packet that `fill` writes, if it says `true`, and there is room without growing. Gives whether it did.
+    /// Where the brief of the next packet is to be written; `None` where there is no room without growing. It is not in the burst
+    /// before [`Burst::push_placed`].
     #[inline(always)]
-    pub fn push_plain(&mut self, fill: impl FnOnce(&mut Brief) -> bool) -> bool {
-        let Some(place) = self.briefs.get_mut(self.len) else { return false };
-        let filled = fill(place);
-        self.len += usize::from(filled);
-        filled
+    pub fn place(&mut self) -> Option<&mut Brief> {
+        self.briefs.get_mut(self.len)
+    }
+
+    /// Adds the plain packet whose brief was written to [`Burst::place`].
+    #[inline(always)]
+    pub fn push_placed(&mut self) {
+        self.len += usize::from(self.len < self.briefs.len());
     }
 
     /// Adds a packet outside tunnels.

@@ -81,7 +81,7 @@ mod tests {
     /// What the table is told of a frame that takes the short way.
     fn fast(frame: &[u8], wire_len: u32, options: &ParseOptions) -> Option<Packet> {
         let mut burst = Burst::with_capacity(1);
-        burst.push_plain(|place| brief(frame, wire_len, Nanos(7), PortId(3), options, place));
+        brief(frame, wire_len, Nanos(7), PortId(3), options, burst.place()?).then(|| burst.push_placed());
         burst.packets().next()
     }
 
