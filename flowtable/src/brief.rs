@@ -5,7 +5,7 @@
 
 use crate::key::{Direction, protocol};
 use crate::packet::{FirstPacket, Packet, PortId, Role, TcpSegment};
-use crate::slot::{WideKey, is_narrow, key_of, narrow_addresses, ports_word};
+use crate::slot::{WideKey, is_narrow, joined, key_of, narrow_addresses, ports_word};
 use crate::time::Nanos;
 
 /// One packet of a burst.
@@ -17,8 +17,8 @@ pub struct Brief {
     /// Ports, protocol and VLANs, as the hot line holds them.
     pub(crate) ports: u64,
     pub(crate) at: Nanos,
-    /// Source MAC in the upper 48 bits, port in the lower 16.
-    mac_and_port: u64,
+    /// Source MAC address, and two octets that mean nothing.
+    source_mac: [u8; 8],
     pub(crate) tcp: TcpSegment,
     /// Octets to count.
     pub(crate) bytes: u32,
@@ -31,6 +31,7 @@ pub struct Brief {
     pub(crate) simple: bool,
     ttl: u8,
     traffic_class: u8,
+    port: PortId,
 }
 const _: () = assert!(size_of::<Brief>() == 64);
 
@@ -49,8 +50,8 @@ pub struct PlainIpv4 {
     pub at: Nanos,
     /// As [`Packet::bytes`].
     pub bytes: u32,
-    /// Source MAC address, in the lower 48 bits.
-    pub source_mac: u64,
+    /// Source MAC address, and whatever two octets are behind it.
+    pub source_mac: [u8; 8],
     /// As [`FirstPacket::port`].
     pub port: PortId,
     /// As [`FirstPacket::ttl`].
@@ -68,7 +69,7 @@ impl Brief {
         addresses: 0,
         ports: 0,
         at: Nanos(0),
-        mac_and_port: 0,
+        source_mac: [0; 8],
         tcp: TcpSegment { sequence: 0, acknowledgment: 0, window: 0, flags: 0, payload: 0 },
         bytes: 0,
         rest: 0,
@@ -77,6 +78,7 @@ impl Brief {
         simple: true,
         ttl: 0,
         traffic_class: 0,
+        port: PortId(0),
     };
 
     /// Fills in a plain packet but for its TCP header. Branchless: which endpoint is the lower one is as good as random.
@@ -86,16 +88,17 @@ impl Brief {
     #[inline(always)]
     pub fn set_plain_ipv4(&mut self, packet: &PlainIpv4) {
         let PlainIpv4 { addresses, ports, .. } = *packet;
-        let source = addresses >> ADDRESS_BITS << PORT_BITS | u64::from(ports >> PORT_BITS);
-        let destination = addresses << ADDRESS_BITS >> PORT_BITS | u64::from(ports & 0xffff);
-        let swapped = u32::from(source > destination);
-        self.direction = if swapped == 0 { Direction::LoToHi } else { Direction::HiToLo };
-        self.addresses = addresses.rotate_left(swapped * ADDRESS_BITS);
-        self.ports = u64::from(ports.rotate_left(swapped * PORT_BITS)) << 32
-            | u64::from(packet.protocol) << 24
-            | u64::from(packet.vlans & 0x00ff_ffff);
+        let turned = (addresses.rotate_left(ADDRESS_BITS), ports.rotate_left(PORT_BITS));
+        // Addresses decide, and ports where these are the same; with both ends exchanged the lower one is in front of the other.
+        let swapped = joined(turned.0, turned.1.into()) < joined(addresses, ports.into());
+        let (addresses, ports) = if swapped { turned } else { (addresses, ports) };
+        self.direction = if swapped { Direction::HiToLo } else { Direction::LoToHi };
+        self.addresses = addresses;
+        self.ports =
+            u64::from(ports) << 32 | u64::from(packet.protocol) << 24 | u64::from(packet.vlans & 0x00ff_ffff);
         self.at = packet.at;
-        self.mac_and_port = packet.source_mac << 16 | u64::from(packet.port.0);
+        self.source_mac = packet.source_mac;
+        self.port = packet.port;
         self.bytes = packet.bytes;
         self.rest = 0;
         self.wide = false;
@@ -120,7 +123,7 @@ impl Brief {
             addresses: if narrow { narrow_addresses(&packet.key) } else { 0 },
             ports: ports_word(&packet.key),
             at: packet.at,
-            mac_and_port: u64::from_be_bytes([a, b, c, d, e, f, 0, 0]) | u64::from(first.port.0),
+            source_mac: [a, b, c, d, e, f, 0, 0],
             tcp: packet.tcp,
             bytes: packet.bytes,
             rest,
@@ -130,6 +133,7 @@ impl Brief {
                 && (packet.key.protocol == protocol::TCP || packet.role == Role::Unknown),
             ttl: first.ttl,
             traffic_class: first.traffic_class,
+            port: first.port,
         }
     }
 
@@ -141,13 +145,12 @@ impl Brief {
     }
 
     /// The whole packet, which has `rest` beside its brief, if anything.
-    #[expect(clippy::cast_possible_truncation, reason = "fields narrower than their words")]
     pub(crate) fn unfold(&self, rest: Option<&Rest>) -> Packet {
         let Rest { key, role, tunnel, flow_label, icmp, has_mac } = match rest {
             Some(rest) => *rest,
             None => self.plain_rest(),
         };
-        let [mac @ .., _, _] = self.mac_and_port.to_be_bytes();
+        let [mac @ .., _, _] = self.source_mac;
         Packet {
             key: key_of(self.ports, &key),
             direction: self.direction,
@@ -157,7 +160,7 @@ impl Brief {
             tcp: self.tcp,
             first: FirstPacket {
                 source_mac: has_mac.then_some(mac),
-                port: PortId(self.mac_and_port as u16),
+                port: self.port,
                 ttl: self.ttl,
                 traffic_class: self.traffic_class,
                 flow_label,
@@ -233,7 +236,7 @@ mod tests {
                 addresses: u64::from(source.0) << 32 | u64::from(destination.0),
                 ports: u32::from(source.1) << 16 | u32::from(destination.1),
                 protocol, vlans, at: Nanos(9), bytes,
-                source_mac: u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
+                source_mac: [a, b, c, d, e, f, 8, 0],
                 port: PortId(port), ttl, traffic_class,
             });
             let end = |(address, port): (u32, u16)| Endpoint { address: address.into(), port };

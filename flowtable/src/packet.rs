@@ -55,17 +55,19 @@ impl Role {
 
 /// The TCP header fields the table follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct TcpSegment {
-    /// Sequence number.
-    pub sequence: u32,
+    // The first two in the order in which a little-endian machine has them in one word, so that they are moved as one.
     /// Acknowledgment number; meaningless without [`tcp_flag::ACK`].
     pub acknowledgment: u32,
+    /// Sequence number.
+    pub sequence: u32,
+    /// Payload octets by the IP length, so also those a short capture cut off.
+    pub payload: u32,
     /// Receive window as on the wire, not scaled.
     pub window: u16,
     /// Flags, see [`tcp_flag`].
     pub flags: u8,
-    /// Payload octets by the IP length, so also those a short capture cut off.
-    pub payload: u32,
 }
 
 /// Facts of a flow's first packet that later packets do not change.

@@ -5,7 +5,7 @@ use super::{
     ETHERNET_LEN, IPV4_LEN, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, is_datagram, segment, source_mac,
     total_length, word32, word64,
 };
-use crate::wire::{ByteCount, ParseOptions, octets, tunnel};
+use crate::wire::{ByteCount, ParseOptions, tunnel};
 use flowtable::{Brief, Nanos, PlainIpv4, PortId, TcpSegment, protocol};
 
 /// IPv4 and TCP. A frame that was not cut short or taken without its padding holds as much, so this is asked of UDP too.
@@ -27,24 +27,20 @@ pub(in crate::wire) fn brief(
         { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
     >(frame, |typed| typed >> 8 == PLAIN_IPV4);
     let Some((header, vlans, link_octets)) = found else { return false };
-    let wire_len = wire_len.max(octets(frame));
     let Some(total_length) = total_length(header, wire_len.wrapping_sub(link_octets)) else { return false };
-    let payload_octets = total_length.wrapping_sub(20);
     let (protocol, ports) = (header[9], word32(header, IPV4_LEN));
-    let sound = match protocol {
-        protocol::TCP => {
-            let (tcp, sound) = segment(header, IPV4_LEN, payload_octets);
-            brief.set_tcp(tcp);
-            sound
-        }
-        protocol::UDP => {
+    match protocol {
+        protocol::TCP => match segment(header, IPV4_LEN, total_length, 20) {
+            Some(tcp) => brief.set_tcp(tcp),
+            None => return false,
+        },
+        protocol::UDP
+            if is_datagram(header, IPV4_LEN, total_length, 20)
+                && !tunnel::has_port_of_one(ports, &options.tunnels) =>
+        {
             brief.set_tcp(TcpSegment::default());
-            is_datagram(header, IPV4_LEN, payload_octets) && !tunnel::has_port_of_one(ports, &options.tunnels)
         }
-        _ => false,
-    };
-    if !sound {
-        return false;
+        _ => return false,
     }
     brief.set_plain_ipv4(&PlainIpv4 {
         addresses: word64(header, 12),
@@ -112,7 +108,7 @@ mod tests {
         fn what_is_given_is_what_the_general_way_gives(
             udp in any::<bool>(), tagged in any::<bool>(), port in prop::sample::select(vec![None, Some(4_789u16), Some(2_152)]),
             changes in prop::collection::vec((6usize..60, any::<u8>()), 0..4), addresses in any::<[u8; 12]>(),
-            cut in 0usize..30, missing in 0u32..80, frame_octets in any::<bool>(), key_vlan in any::<bool>(),
+            cut in 0usize..30, wire_len in 0u32..80, frame_octets in any::<bool>(), key_vlan in any::<bool>(),
         ) {
             let mut frame = frame(udp, tagged);
             let network = if tagged { 18 } else { 14 };
@@ -125,10 +121,11 @@ mod tests {
             }
             // Most are long enough.
             let frame = &frame[..frame.len() - cut.saturating_sub(20)];
+            let wire_len = wire_len.max(frame.len().try_into().unwrap());
             let count = if frame_octets { ByteCount::Frame } else { ByteCount::Ip };
             let options = ParseOptions { count, key_vlan, ..ParseOptions::default() };
-            if let Some(packet) = fast(frame, missing, &options) {
-                let general = parse(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut Beside::default()).unwrap();
+            if let Some(packet) = fast(frame, wire_len, &options) {
+                let general = parse(LinkType::Ethernet, frame, wire_len, Nanos(7), PortId(3), &options, &mut Beside::default()).unwrap();
                 prop_assert_eq!((general.packet, general.anomaly), (packet, None));
             }
         }

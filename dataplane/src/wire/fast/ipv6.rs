@@ -3,7 +3,7 @@
 use super::{
     ETHERNET_LEN, TAG_LEN, TCP_LEN, behind_link, chunk, number, source_mac, transport, word16, word32,
 };
-use crate::wire::{ByteCount, ParseOptions, octets};
+use crate::wire::{ByteCount, ParseOptions};
 use flowtable::{Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, protocol};
 
 const IPV6_LEN: usize = 40;
@@ -24,7 +24,6 @@ pub(in crate::wire) fn packet(
         { ETHERNET_LEN + HEADERS_LEN },
         { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
     >(frame, |typed| typed >> 16 == u32::from(number::IPV6))?;
-    let wire_len = wire_len.max(octets(frame));
     let (first_word, length) = (word32(header, 0), u32::from(word16(header, 4)));
     // Length 0 stands for another one, see RFC 2675.
     let whole = length != 0 && length <= wire_len.saturating_sub(link_octets).saturating_sub(40);
@@ -32,12 +31,12 @@ pub(in crate::wire) fn packet(
         return None;
     }
     let protocol = header[6];
-    let tcp = transport(header, IPV6_LEN, protocol, length, options)?;
+    let tcp = transport(header, IPV6_LEN, protocol, length, 0, options)?;
     let address = |at| u128::from_be_bytes(chunk(header, at));
     let source = Endpoint { address: address(8), port: word16(header, IPV6_LEN) };
     let destination = Endpoint { address: address(24), port: word16(header, IPV6_LEN.wrapping_add(2)) };
     let (key, direction) = FlowKey::canonical(Family::V6, protocol, source, destination);
-    let [_, _, source_mac @ ..] = source_mac(frame).to_be_bytes();
+    let [source_mac @ .., _, _] = source_mac(frame);
     Some(Packet {
         key: FlowKey { vlans: if options.key_vlan { vlans } else { 0 }, ..key },
         direction,
@@ -100,7 +99,7 @@ mod tests {
         fn what_is_given_is_what_the_general_way_gives(
             udp in any::<bool>(), tagged in any::<bool>(), swapped in any::<bool>(),
             changes in prop::collection::vec((6usize..80, any::<u8>()), 0..4),
-            cut in 0usize..30, missing in 0u32..90, frame_octets in any::<bool>(), key_vlan in any::<bool>(),
+            cut in 0usize..30, wire_len in 0u32..90, frame_octets in any::<bool>(), key_vlan in any::<bool>(),
         ) {
             let mut frame = frame(udp, tagged);
             if swapped {
@@ -111,12 +110,13 @@ mod tests {
                 frame[at] = octet;
             }
             let frame = &frame[..frame.len() - cut.saturating_sub(20)];
+            let wire_len = wire_len.max(frame.len().try_into().unwrap());
             let count = if frame_octets { ByteCount::Frame } else { ByteCount::Ip };
             let options = ParseOptions { count, key_vlan, ..ParseOptions::default() };
-            if let Some(packet) = packet(frame, missing, Nanos(7), PortId(3), &options) {
+            if let Some(packet) = packet(frame, wire_len, Nanos(7), PortId(3), &options) {
                 let mut beside = Beside::default();
                 let general =
-                    parse(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut beside);
+                    parse(LinkType::Ethernet, frame, wire_len, Nanos(7), PortId(3), &options, &mut beside);
                 let general = general.unwrap();
                 prop_assert_eq!((general.packet, general.anomaly, general.beside), (packet, None, false));
             }

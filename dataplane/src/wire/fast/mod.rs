@@ -45,48 +45,53 @@ fn behind_link<const LEN: usize, const FRAME: usize, const TAGGED: usize>(
     is_type(word32(tagged, 16)).then_some((tagged.last_chunk()?, (typed & VLAN_ID) << 12, 18))
 }
 
-/// The source address of an Ethernet frame in the lower 48 bits; 0 where it is cut short.
+/// The source address of an Ethernet frame, and the two octets behind it; 0 where it is cut short.
 #[inline(always)]
-fn source_mac(frame: &[u8]) -> u64 {
-    frame.first_chunk::<12>().map_or(0, |header| word64(header, 4) & 0xffff_ffff_ffff)
+fn source_mac(frame: &[u8]) -> [u8; 8] {
+    frame.first_chunk::<ETHERNET_LEN>().map_or([0; 8], |header| chunk(header, 6))
 }
 
-/// The octets of a plain IPv4 packet by its header, where they are within `limit` and it is no fragment.
+/// The octets of a plain IPv4 packet by its header, where they are within `limit` and it is no fragment. They may be fewer than
+/// those of the header.
 #[inline(always)]
 fn total_length<const LEN: usize>(header: &[u8; LEN], limit: u32) -> Option<u32> {
     let length = u32::from(word16(header, 2));
-    (length >= 20 && length <= limit && word16(header, 6) & FRAGMENT_BITS == 0).then_some(length)
+    (length <= limit && word16(header, 6) & FRAGMENT_BITS == 0).then_some(length)
 }
 
-/// The TCP header at `at`, of a segment of `octets`, and whether it fits that.
+/// The TCP header at `at`, in an IP packet of `octets`, `before` of them before it; `None` where it does not fit that.
 #[inline(always)]
-fn segment<const LEN: usize>(header: &[u8; LEN], at: usize, octets: u32) -> (TcpSegment, bool) {
-    let [offset, flags] = word16(header, at.wrapping_add(12)).to_be_bytes();
+fn segment<const LEN: usize>(header: &[u8; LEN], at: usize, octets: u32, before: u32) -> Option<TcpSegment> {
+    let numbers = word64(header, at.wrapping_add(4));
+    let [offset, flags, window @ ..] = word32(header, at.wrapping_add(12)).to_be_bytes();
     let header_octets = u32::from(offset >> 4 << 2);
-    let segment = TcpSegment {
-        sequence: word32(header, at.wrapping_add(4)),
-        acknowledgment: word32(header, at.wrapping_add(8)),
-        window: word16(header, at.wrapping_add(14)),
+    if header_octets < 20 {
+        return None;
+    }
+    Some(TcpSegment {
+        acknowledgment: (numbers & 0xffff_ffff) as u32,
+        sequence: (numbers >> 32) as u32,
+        payload: octets.checked_sub(before.wrapping_add(header_octets))?,
+        window: u16::from_be_bytes(window),
         flags,
-        payload: octets.wrapping_sub(header_octets),
-    };
-    (segment, header_octets >= 20 && header_octets <= octets)
+    })
 }
 
-/// What the transport header at `at` of a packet of `octets` behind its IP header has of TCP: nothing in UDP. `None` of what is
-/// neither or not sound, and of UDP that may be a tunnel.
+/// What the transport header at `at` of an IP packet of `octets`, `before` of them before it, has of TCP: nothing in UDP. `None`
+/// of what is neither or not sound, and of UDP that may be a tunnel.
 #[inline(always)]
 fn transport<const LEN: usize>(
     header: &[u8; LEN],
     at: usize,
     protocol: u8,
     octets: u32,
+    before: u32,
     options: &ParseOptions,
 ) -> Option<TcpSegment> {
     match protocol {
-        protocol::TCP => Some(segment(header, at, octets)).filter(|(_, sound)| *sound).map(|(tcp, _)| tcp),
+        protocol::TCP => segment(header, at, octets, before),
         protocol::UDP
-            if is_datagram(header, at, octets)
+            if is_datagram(header, at, octets, before)
                 && !tunnel::has_port_of_one(word32(header, at), &options.tunnels) =>
         {
             Some(TcpSegment::default())
@@ -95,10 +100,11 @@ fn transport<const LEN: usize>(
     }
 }
 
-/// Whether the length in the UDP header at `at` is one and fits a datagram of `octets`.
+/// Whether the length in the UDP header at `at` is one and fits an IP packet of `octets`, `before` of them before it.
 #[inline(always)]
-fn is_datagram<const LEN: usize>(header: &[u8; LEN], at: usize, octets: u32) -> bool {
-    (8..=octets).contains(&u32::from(word16(header, at.wrapping_add(4))))
+fn is_datagram<const LEN: usize>(header: &[u8; LEN], at: usize, octets: u32, before: u32) -> bool {
+    let length = u32::from(word16(header, at.wrapping_add(4)));
+    length >= 8 && length.wrapping_add(before) <= octets
 }
 
 /// The octets from a constant `at` on, which lie inside: the compiler sees that, and leaves the check out.

@@ -5,7 +5,7 @@ use super::{
     ETHERNET_LEN, IPV4_LEN, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, is_datagram, source_mac, total_length,
     transport, word16, word32,
 };
-use crate::wire::{ByteCount, ParseOptions, octets};
+use crate::wire::{ByteCount, ParseOptions};
 use flowtable::{
     Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, Tunnel, TunnelKind, protocol,
 };
@@ -36,10 +36,9 @@ pub(in crate::wire) fn packet(
         { ETHERNET_LEN + HEADERS_LEN },
         { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
     >(frame, |typed| typed >> 8 == PLAIN_IPV4)?;
-    let wire_len = wire_len.max(octets(frame));
-    let outer_octets = total_length(header, wire_len.wrapping_sub(link_octets))?.wrapping_sub(20);
+    let outer_octets = total_length(header, wire_len.wrapping_sub(link_octets))?;
     let is_vxlan = header[9] == protocol::UDP
-        && is_datagram(header, IPV4_LEN, outer_octets)
+        && is_datagram(header, IPV4_LEN, outer_octets, 20)
         && options.tunnels.vxlan_ports.has(word16(header, IPV4_LEN.wrapping_add(2)))
         && options.tunnels.enters(TunnelKind::Vxlan)
         && header[VXLAN_AT] & FLAGS_LOOKED_AT == VNI_ALONE;
@@ -50,10 +49,10 @@ pub(in crate::wire) fn packet(
     let carried = u32::from(word16(header, IPV4_LEN.wrapping_add(4))).wrapping_sub(8);
     let bytes = total_length(inner, carried.saturating_sub(BETWEEN))?;
     let protocol = inner[9];
-    let tcp = transport(inner, IPV4_LEN, protocol, bytes.wrapping_sub(20), options)?;
+    let tcp = transport(inner, IPV4_LEN, protocol, bytes, 20, options)?;
     let tunnel = tunnel(header);
     let (key, direction) = FlowKey::canonical(Family::V4, protocol, end(inner, 0), end(inner, 1));
-    let [_, _, source_mac @ ..] = source_mac(frame).to_be_bytes();
+    let [source_mac @ .., _, _] = source_mac(frame);
     let packet = Packet {
         key: FlowKey {
             vlans: if options.key_vlan { vlans } else { 0 },
@@ -142,7 +141,7 @@ mod tests {
         fn what_is_given_is_what_the_general_way_gives(
             udp in any::<bool>(), tagged in any::<bool>(), inner_port in prop::sample::select(vec![443u16, 4_789, 2_152]),
             changes in prop::collection::vec((6usize..110, any::<u8>()), 0..4),
-            cut in 0usize..30, missing in 0u32..120, frame_octets in any::<bool>(), keyed in any::<(bool, bool)>(),
+            cut in 0usize..30, wire_len in 0u32..120, frame_octets in any::<bool>(), keyed in any::<(bool, bool)>(),
             off in any::<bool>(), geneve_too in any::<bool>(),
         ) {
             let mut frame = frame(udp, tagged);
@@ -152,6 +151,7 @@ mod tests {
                 frame[at] = octet;
             }
             let frame = &frame[..frame.len() - cut.saturating_sub(20)];
+            let wire_len = wire_len.max(frame.len().try_into().unwrap());
             let count = if frame_octets { ByteCount::Frame } else { ByteCount::Ip };
             let mut tunnels = TunnelOptions::default();
             if off {
@@ -161,10 +161,10 @@ mod tests {
                 tunnels.geneve_ports = PortList([4_789, 0, 0, 0]);
             }
             let options = ParseOptions { count, key_vlan: keyed.0, key_tunnel: keyed.1, tunnels };
-            if let Some((packet, tunnel)) = packet(frame, missing, Nanos(7), PortId(3), &options) {
+            if let Some((packet, tunnel)) = packet(frame, wire_len, Nanos(7), PortId(3), &options) {
                 let mut beside = Beside::default();
                 let general =
-                    parse(LinkType::Ethernet, frame, missing, Nanos(7), PortId(3), &options, &mut beside);
+                    parse(LinkType::Ethernet, frame, wire_len, Nanos(7), PortId(3), &options, &mut beside);
                 let general = general.unwrap();
                 prop_assert_eq!((general.packet, general.anomaly, general.beside), (packet, None, true));
                 prop_assert_eq!(beside, Beside { tunnel: Some(tunnel), fragment: None, quote: None });
