@@ -10,6 +10,12 @@ use flowtable::Nanos;
 pub trait Clock {
     /// The time now, UTC.
     fn now(&self) -> Nanos;
+
+    /// The time now, and a stopwatch that runs from it.
+    #[inline]
+    fn start(&self) -> (Nanos, Stopwatch) {
+        (self.now(), Stopwatch::start())
+    }
 }
 
 /// UTC that never runs backwards, one for all threads: the kernel's monotonic clock, set to UTC at start. On Linux a read
@@ -42,8 +48,15 @@ impl UtcClock {
 impl Clock for UtcClock {
     #[inline]
     fn now(&self) -> Nanos {
-        let passed = flowtable::duration_ns(self.base.elapsed());
-        Nanos(self.utc_at_base.load(Ordering::Relaxed).saturating_add(passed))
+        self.start().0
+    }
+
+    /// Reads the clock once.
+    #[inline]
+    fn start(&self) -> (Nanos, Stopwatch) {
+        let now = instant();
+        let passed = flowtable::duration_ns(now.saturating_duration_since(self.base));
+        (Nanos(self.utc_at_base.load(Ordering::Relaxed).saturating_add(passed)), Stopwatch(now))
     }
 }
 

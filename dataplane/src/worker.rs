@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use flowtable::{Nanos, PortId, Writer};
 
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::Clock;
 use crate::intake::Intake;
 use crate::ledger::CountersWriter;
 use crate::wire::LinkType;
@@ -90,8 +90,8 @@ impl<S: PacketSource> Worker<S> {
         for at in 0..self.sources.len() {
             let received = self.sources[at].receive();
             if received > 0 {
-                let watch = Stopwatch::start();
-                self.burst(at, received, clock.now());
+                let (now, watch) = clock.start();
+                self.burst(at, received, now);
                 self.counters.served(watch.elapsed_ns());
                 packets += received;
             }
