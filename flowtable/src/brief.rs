@@ -5,7 +5,7 @@
 
 use crate::key::{Direction, protocol};
 use crate::packet::{FirstPacket, Packet, PortId, Role, TcpSegment};
-use crate::slot::{WideKey, is_narrow, joined, key_of, narrow_addresses, ports_word};
+use crate::slot::{Meta, WideKey, is_narrow, joined, key_of, narrow_addresses, ports_word};
 use crate::time::Nanos;
 
 /// One packet of a burst.
@@ -25,10 +25,8 @@ pub struct Brief {
     /// Where the rest of the packet lies among those of its burst, from 1; 0 where everything there is to know is here.
     pub(crate) rest: u32,
     pub(crate) direction: Direction,
-    /// The key does not fit the hot line.
-    pub(crate) wide: bool,
-    /// Says of who began the conversation what its TCP flags do, or nothing; and outside tunnels, unless its key is wide.
-    pub(crate) simple: bool,
+    /// What [`Meta::OWNER`] is in the hot line of its flow; and [`Brief::ODD`] where it has to go the general way.
+    expects: u8,
     ttl: u8,
     traffic_class: u8,
     port: PortId,
@@ -64,6 +62,15 @@ const ADDRESS_BITS: u32 = 32;
 const PORT_BITS: u32 = 16;
 
 impl Brief {
+    /// No flow's [`Meta::OWNER`] has this bit.
+    const ODD: u8 = 1;
+
+    /// [`Meta::OWNER`] of the flow of a packet whose key is `wide`.
+    #[expect(clippy::cast_possible_truncation, reason = "marks in the lowest octet")]
+    const fn expecting(wide: bool) -> u8 {
+        Meta::owner(wide) as u8
+    }
+
     /// A place for a brief.
     pub(crate) const NOTHING: Brief = Brief {
         addresses: 0,
@@ -74,8 +81,7 @@ impl Brief {
         bytes: 0,
         rest: 0,
         direction: Direction::LoToHi,
-        wide: false,
-        simple: true,
+        expects: Brief::expecting(false),
         ttl: 0,
         traffic_class: 0,
         port: PortId(0),
@@ -101,8 +107,7 @@ impl Brief {
         self.port = packet.port;
         self.bytes = packet.bytes;
         self.rest = 0;
-        self.wide = false;
-        self.simple = true;
+        self.expects = Brief::expecting(false);
         self.ttl = packet.ttl;
         self.traffic_class = packet.traffic_class;
     }
@@ -117,6 +122,9 @@ impl Brief {
     #[inline(always)]
     pub(crate) fn of(packet: &Packet, rest: u32) -> Brief {
         let narrow = is_narrow(&packet.key);
+        // Says of who began the conversation what its TCP flags do, or nothing; and outside tunnels, unless its key is wide.
+        let simple = (packet.tunnel == 0 || !narrow)
+            && (packet.key.protocol == protocol::TCP || packet.role == Role::Unknown);
         let first = &packet.first;
         let [a, b, c, d, e, f] = first.source_mac.unwrap_or_default();
         Brief {
@@ -128,13 +136,23 @@ impl Brief {
             bytes: packet.bytes,
             rest,
             direction: packet.direction,
-            wide: !narrow,
-            simple: (packet.tunnel == 0 || !narrow)
-                && (packet.key.protocol == protocol::TCP || packet.role == Role::Unknown),
+            expects: Brief::expecting(!narrow) | if simple { 0 } else { Brief::ODD },
             ttl: first.ttl,
             traffic_class: first.traffic_class,
             port: first.port,
         }
+    }
+
+    /// What [`Meta::OWNER`] has to be for this to be counted in one step.
+    #[inline(always)]
+    pub(crate) fn expects(&self) -> u32 {
+        self.expects.into()
+    }
+
+    /// Whether the key does not fit the hot line.
+    #[inline(always)]
+    pub(crate) fn is_wide(&self) -> bool {
+        self.expects() & Meta::WIDE != 0
     }
 
     /// IP protocol number.
@@ -252,7 +270,7 @@ mod tests {
             };
             prop_assert_eq!(brief.unfold(None), expected);
             let told = Brief::of(&expected, 1);
-            prop_assert_eq!((told.addresses, told.ports, told.wide), (brief.addresses, brief.ports, false));
+            prop_assert_eq!((told.addresses, told.ports, told.expects), (brief.addresses, brief.ports, brief.expects));
         }
 
         #[test]

@@ -40,8 +40,16 @@ impl KeyHash {
     /// Never 0, which marks an empty lane.
     #[inline]
     fn tag(self) -> u16 {
-        ((self.0 >> 48) as u16).max(1)
+        ((self.0 >> 48) as u32).max(1) as u16
     }
+}
+
+/// The bucket a search begins in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Home(u32);
+
+impl Home {
+    pub(crate) const FIRST: Home = Home(0);
 }
 
 pub(crate) struct Index {
@@ -67,15 +75,22 @@ impl Index {
         if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
     }
 
-    #[inline]
-    pub(crate) fn prefetch(&self, hash: KeyHash) {
-        prefetch(&self.buckets[self.home(hash)]);
+    /// Asks for the bucket a search for `hash` begins in, and gives its number.
+    #[inline(always)]
+    pub(crate) fn seek(&self, hash: KeyHash) -> Home {
+        let home = self.home(hash);
+        prefetch(&self.buckets[home]);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a sixth of the slots, whose numbers have 32 bits"
+        )]
+        Home(home as u32)
     }
 
     /// The first slot of the home bucket whose tag fits: a guess for prefetching, to be checked against the key.
-    #[inline]
-    pub(crate) fn guess(&self, hash: KeyHash) -> Option<SlotId> {
-        let bucket = &self.buckets[self.home(hash)];
+    #[inline(always)]
+    pub(crate) fn guess(&self, hash: KeyHash, home: Home) -> Option<SlotId> {
+        let bucket = &self.buckets[home.0 as usize];
         let lanes = bucket.lanes_with(hash.tag());
         if lanes == 0 {
             return None;

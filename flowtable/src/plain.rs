@@ -43,7 +43,7 @@ pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief) -> bo
     let request = meta.initiator_bit() == brief.direction as u32;
     let asked = track.marks().has(Marks::ASKED);
     let plain = (segment.flags & !tcp_flag::PSH == tcp_flag::ACK)
-        & meta.has_by(Meta::STEADY, brief.direction)
+        & meta.is_steady(brief.direction)
         & (segment.sequence == next_sequence)
         & (advance.wrapping_add(i32::from(data)) > 0)
         & (segment.window != 0);

@@ -73,6 +73,8 @@ impl Meta {
     pub(crate) const LIVE: u32 = 1 << 4;
     /// The key does not fit the hot line: compare the cold line too.
     pub(crate) const WIDE: u32 = 1 << 5;
+    /// What tells, beside the words of the key, whose slot it is.
+    pub(crate) const OWNER: u32 = Meta::LIVE | Meta::WIDE;
     /// Source to destination is [`Direction::HiToLo`].
     pub(crate) const FORWARD_HI: u32 = 1 << 6;
     /// The destination started the conversation.
@@ -89,7 +91,8 @@ impl Meta {
     pub(crate) const SYN: u32 = 1 << 14;
     /// An established connection of which sequence numbers and acknowledgments of a side are known, and no SYN/ACK waits for
     /// its answer: what [`crate::plain`] asks first. Shift by the canonical direction.
-    pub(crate) const STEADY: u32 = 1 << 16;
+    pub(crate) const STEADY: u32 = 1 << Meta::STEADY_BIT;
+    const STEADY_BIT: u32 = 16;
 
     /// Flows of a slot before their number comes again.
     #[cfg(not(loom))]
@@ -99,6 +102,18 @@ impl Meta {
     /// The `generation`-th flow of its slot, modulo [`Meta::GENERATIONS`].
     pub(crate) fn live(generation: u16) -> Meta {
         Meta(u32::from(generation) << Meta::GENERATION_SHIFT | Meta::LIVE)
+    }
+
+    /// [`Meta::OWNER`] of a live flow.
+    #[inline(always)]
+    pub(crate) const fn owner(wide: bool) -> u32 {
+        if wide { Meta::OWNER } else { Meta::LIVE }
+    }
+
+    /// Whether [`Meta::STEADY`] is set of `direction`.
+    #[inline(always)]
+    pub(crate) fn is_steady(self, direction: Direction) -> bool {
+        self.0 >> (Meta::STEADY_BIT + direction as u32) & 1 != 0
     }
 
     #[inline]

@@ -162,10 +162,10 @@ impl Writer {
         let Some(Busy { hot, track }) = self.shared.busy.get(guess.0 as usize) else { return false };
         let meta = Meta(hot.meta.load(Ordering::Relaxed));
         // What was guessed a stage ago may have been freed since, for a packet of this burst.
-        if !holds(hot, meta, [first, brief.ports], brief.wide) || !brief.simple {
+        if !holds(hot, meta, [first, brief.ports], brief.expects()) {
             return false;
         }
-        if brief.wide && !self.is_plain_in_cold(brief, guess, burst) {
+        if brief.is_wide() && !self.is_plain_in_cold(brief, guess, burst) {
             return false;
         }
         if brief.protocol() == protocol::TCP {
@@ -187,13 +187,13 @@ impl Writer {
     /// Counts the packet in its flow, whatever it is and whether or not there is one.
     #[inline(never)]
     fn count_any(&mut self, brief: &Brief, at: usize, burst: &Burst) -> Admission {
-        let Staged { first, hash, guess } = self.staged[at % MAX_BURST];
+        let Staged { first, hash, guess, .. } = self.staged[at % MAX_BURST];
         if guess == NO_SLOT {
             self.openings_ahead = self.openings_ahead.saturating_sub(1);
         }
         let packet = &burst.packet(brief);
         let tunnel = burst.tunnel_of(packet);
-        let words = &KeyWords { hot: [first, brief.ports], wide: brief.wide };
+        let words = &KeyWords { hot: [first, brief.ports], wide: brief.is_wide() };
         let found = self.find(hash, words, &packet.key);
         match found {
             Some(slot) if begins_anew(&self.shared, slot, packet) && !self.shared.handover.is_full() => {
@@ -215,7 +215,7 @@ impl Writer {
         let key = WideKey::of(key);
         self.index.find(hash, |slot| {
             let hot = &self.shared.busy[slot.0 as usize].hot;
-            holds(hot, Meta(hot.meta.load(Ordering::Relaxed)), words.hot, words.wide)
+            holds(hot, Meta(hot.meta.load(Ordering::Relaxed)), words.hot, Meta::owner(words.wide))
                 && (!words.wide || self.shared.quiet[slot.0 as usize].cold.holds(&key))
         })
     }
@@ -383,13 +383,13 @@ fn bump(tally: &crate::sync::AtomicU64) {
     tally.store(tally.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
-/// Whether the hot line is that of a live flow with this key, as far as the key is there: all at once, nothing to predict.
+/// Whether the hot line is that of a live flow with this key, as far as the key is there, and its [`Meta::OWNER`] is as `expected`: all
+/// at once, nothing to predict.
 #[inline(always)]
-fn holds(hot: &Hot, meta: Meta, words: [u64; 2], wide: bool) -> bool {
-    let expected = Meta::LIVE | if wide { Meta::WIDE } else { 0 };
+fn holds(hot: &Hot, meta: Meta, words: [u64; 2], expected: u32) -> bool {
     let first = hot.key[0].load(Ordering::Relaxed) ^ words[0];
     let second = hot.key[1].load(Ordering::Relaxed) ^ words[1];
-    first | second | u64::from(meta.0 & (Meta::LIVE | Meta::WIDE) ^ expected) == 0
+    first | second | u64::from(meta.0 & Meta::OWNER ^ expected) == 0
 }
 
 /// A SYN with another initial sequence number on a connection that was closed: the 5-tuple is used again.

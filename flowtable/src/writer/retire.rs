@@ -65,7 +65,7 @@ impl Writer {
         for (retire, hash) in flows.iter().zip(hashes).take(group) {
             let hot = &self.shared.busy[retire.slot().0 as usize].hot;
             *hash = self.hasher.hash(hot.key_words().hot);
-            self.index.prefetch(*hash);
+            let _ = self.index.seek(*hash);
         }
     }
 

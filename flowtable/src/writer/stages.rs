@@ -4,7 +4,7 @@
 use super::{Admission, BurstOutcome, MAX_BURST, Writer};
 use crate::brief::Brief;
 use crate::burst::Burst;
-use crate::index::KeyHash;
+use crate::index::{Home, KeyHash};
 use crate::key::protocol;
 use crate::mem::prefetch;
 use crate::slot::{Busy, Meta, Quiet, SlotId};
@@ -55,12 +55,14 @@ pub(super) struct Staged {
     /// [`crate::slot::KeyWords::hot`], the first.
     pub(super) first: u64,
     pub(super) hash: KeyHash,
+    home: Home,
     /// The slot its home bucket names, to be checked against the key.
     pub(super) guess: SlotId,
 }
 
 impl Staged {
-    pub(super) const NOTHING: Staged = Staged { first: 0, hash: KeyHash(0), guess: NO_SLOT };
+    pub(super) const NOTHING: Staged =
+        Staged { first: 0, hash: KeyHash(0), home: Home::FIRST, guess: NO_SLOT };
 }
 
 /// No slot has this number: capacity is at most 2^31.
@@ -147,20 +149,20 @@ impl Writer {
     fn hash(&mut self, brief: &Brief, at: usize, burst: &Burst) {
         let staged = &mut self.staged[at % MAX_BURST];
         staged.first = brief.addresses;
-        if brief.wide
+        if brief.is_wide()
             && let Some(rest) = burst.rest(brief)
         {
             staged.first = self.hasher.fingerprint(&rest.key);
         }
         staged.hash = self.hasher.hash([staged.first, brief.ports]);
-        self.index.prefetch(staged.hash);
+        staged.home = self.index.seek(staged.hash);
     }
 
     /// Second stage: which slot the bucket names; asks for its lines.
     #[inline(always)]
     fn guess(&mut self, brief: &Brief, at: usize) {
         let staged = &mut self.staged[at % MAX_BURST];
-        staged.guess = self.index.guess(staged.hash).unwrap_or(NO_SLOT);
+        staged.guess = self.index.guess(staged.hash, staged.home).unwrap_or(NO_SLOT);
         let slot = staged.guess.0 as usize;
         let Some(busy) = self.shared.busy.get(slot) else { return self.expect_opening() };
         prefetch(&busy.hot);
@@ -168,7 +170,7 @@ impl Writer {
             prefetch(&busy.track);
         }
         let changes = brief.tcp.flags & tcp::STATE_FLAGS != 0;
-        if brief.wide | changes {
+        if brief.is_wide() | changes {
             let Quiet { conn, cold } = &self.shared.quiet[slot];
             prefetch(cold);
             if changes {
