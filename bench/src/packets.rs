@@ -34,16 +34,9 @@ impl ParseAlone {
         let place = burst.place().expect("it is cleared after each frame");
         if wire::brief(link, frame, wire_len, at, port, options, place) {
             burst.push_placed();
-        } else {
-            if let Some(packet) = wire::plain_ipv6(link, frame, wire_len, at, port, options) {
-                burst.push(packet);
-            } else if let Some((packet, tunnel)) = wire::plain_vxlan(link, frame, wire_len, at, port, options)
-            {
-                burst.push_in(tunnel, packet);
-            } else {
-                let parsed = wire::parse(link, frame, wire_len, at, port, options, beside);
-                let _ = black_box(&parsed);
-            }
+        } else if !wire::push_plain(link, frame, wire_len, at, port, options, burst) {
+            let parsed = wire::parse(link, frame, wire_len, at, port, options, beside);
+            let _ = black_box(&parsed);
         }
         black_box(&mut *burst).clear();
     }

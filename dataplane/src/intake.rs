@@ -84,13 +84,8 @@ impl Intake {
     #[inline(never)]
     fn take_whole(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
         let Intake { burst, parse, room, .. } = self;
-        if burst.len() < *room {
-            if let Some(packet) = wire::plain_ipv6(link, data, wire_len, at, port, parse) {
-                return burst.push(packet);
-            }
-            if let Some((packet, tunnel)) = wire::plain_vxlan(link, data, wire_len, at, port, parse) {
-                return burst.push_in(tunnel, packet);
-            }
+        if burst.len() < *room && wire::push_plain(link, data, wire_len, at, port, parse, burst) {
+            return;
         }
         self.take_any(link, data, wire_len, at, port);
     }

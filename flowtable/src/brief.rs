@@ -3,7 +3,7 @@
 //! A parser makes a [`Brief`] straight from the headers of a packet whose key is narrow (IPv4, outside tunnels). Of any other
 //! packet the brief says where the [`Rest`] of it lies in the [`crate::Burst`].
 
-use crate::key::{Direction, protocol};
+use crate::key::{Direction, Family, protocol};
 use crate::packet::{FirstPacket, Packet, PortId, Role, TcpSegment};
 use crate::slot::{Meta, WideKey, is_narrow, joined, key_of, narrow_addresses, ports_word};
 use crate::time::Nanos;
@@ -33,11 +33,10 @@ pub struct Brief {
 }
 const _: () = assert!(size_of::<Brief>() == 64);
 
-/// What the headers up to the ports say of a plain IPv4 packet in Ethernet: no options, no fragment, no tunnel.
+/// What the headers of a plain packet in Ethernet say beside addresses and TCP: no options, no fragment, and no tunnel that is not
+/// told with it.
 #[derive(Clone, Copy, Debug)]
-pub struct PlainIpv4 {
-    /// Source address in the upper half, destination in the lower.
-    pub addresses: u64,
+pub struct PlainPacket {
     /// Source port in the upper half, destination in the lower.
     pub ports: u32,
     /// IP protocol number; not ICMP, whose ports are none.
@@ -87,27 +86,44 @@ impl Brief {
         port: PortId(0),
     };
 
-    /// Fills in a plain packet but for its TCP header. Branchless: which endpoint is the lower one is as good as random.
+    /// Fills in a plain packet in IPv4 but for its TCP header; `addresses` has the source in the upper half. Branchless: which
+    /// endpoint is the lower one is as good as random.
     ///
     /// Written where it lies, by the parser's branches, as each of them knows it: gathered first, it would be more than the
     /// registers hold.
     #[inline(always)]
-    pub fn set_plain_ipv4(&mut self, packet: &PlainIpv4) {
-        let PlainIpv4 { addresses, ports, .. } = *packet;
+    pub fn set_plain_ipv4(&mut self, addresses: u64, packet: &PlainPacket) {
+        let ports = packet.ports;
         let turned = (addresses.rotate_left(ADDRESS_BITS), ports.rotate_left(PORT_BITS));
         // Addresses decide, and ports where these are the same; with both ends exchanged the lower one is in front of the other.
         let swapped = joined(turned.0, turned.1.into()) < joined(addresses, ports.into());
         let (addresses, ports) = if swapped { turned } else { (addresses, ports) };
-        self.direction = if swapped { Direction::HiToLo } else { Direction::LoToHi };
         self.addresses = addresses;
+        self.set_facts(packet, ports, swapped);
+        self.expects = Brief::expecting(false);
+        self.rest = 0;
+    }
+
+    /// Fills in a plain packet whose key is wide, but for its TCP header; what lies at `rest` in its burst says `swapped`.
+    #[inline(always)]
+    pub(crate) fn set_plain_wide(&mut self, rest: u32, swapped: bool, packet: &PlainPacket) {
+        let ports = packet.ports.rotate_left(u32::from(swapped) * PORT_BITS);
+        self.addresses = 0;
+        self.set_facts(packet, ports, swapped);
+        self.expects = Brief::expecting(true);
+        self.rest = rest;
+    }
+
+    /// What plain packets have in common; `ports` are those of the key.
+    #[inline(always)]
+    fn set_facts(&mut self, packet: &PlainPacket, ports: u32, swapped: bool) {
+        self.direction = if swapped { Direction::HiToLo } else { Direction::LoToHi };
         self.ports =
             u64::from(ports) << 32 | u64::from(packet.protocol) << 24 | u64::from(packet.vlans & 0x00ff_ffff);
         self.at = packet.at;
         self.source_mac = packet.source_mac;
         self.port = packet.port;
         self.bytes = packet.bytes;
-        self.rest = 0;
-        self.expects = Brief::expecting(false);
         self.ttl = packet.ttl;
         self.traffic_class = packet.traffic_class;
     }
@@ -217,6 +233,30 @@ pub(crate) struct Rest {
 const _: () = assert!(size_of::<Rest>() == 64);
 
 impl Rest {
+    /// That of a plain packet with a wide key, and whether its source is the higher end.
+    #[inline(always)]
+    pub(crate) fn of_plain(
+        family: Family,
+        [source, destination]: [u128; 2],
+        tunnel: (u64, u32),
+        flow_label: u32,
+        flags: u8,
+        packet: &PlainPacket,
+    ) -> (Rest, bool) {
+        let [source_port, destination_port] = [packet.ports >> PORT_BITS, packet.ports & 0xffff];
+        let swapped = (source > destination) | (source == destination) & (source_port > destination_port);
+        let turned = (source ^ destination) & 0u128.wrapping_sub(u128::from(swapped));
+        let key = WideKey {
+            lo_address: source ^ turned,
+            hi_address: destination ^ turned,
+            tunnel: tunnel.0,
+            family,
+        };
+        // Of a datagram, which has no flags, they prove nothing.
+        let role = Role::of_tcp(flags);
+        (Rest { key, tunnel: tunnel.1, flow_label, role, icmp: None, has_mac: true }, swapped)
+    }
+
     #[inline(always)]
     pub(crate) fn of(packet: &Packet) -> Rest {
         Rest {
@@ -250,8 +290,7 @@ mod tests {
             let [a, b, c, d, e, f] = mac;
             let mut brief = Brief::NOTHING;
             brief.set_tcp(if tcp { segment } else { TcpSegment::default() });
-            brief.set_plain_ipv4(&PlainIpv4 {
-                addresses: u64::from(source.0) << 32 | u64::from(destination.0),
+            brief.set_plain_ipv4(u64::from(source.0) << 32 | u64::from(destination.0), &PlainPacket {
                 ports: u32::from(source.1) << 16 | u32::from(destination.1),
                 protocol, vlans, at: Nanos(9), bytes,
                 source_mac: [a, b, c, d, e, f, 8, 0],

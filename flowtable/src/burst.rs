@@ -1,7 +1,8 @@
 //! The packets of one burst with what only some of them carry beside the common part. Taken once, used again for each burst.
 
-use crate::brief::{Brief, Rest};
-use crate::packet::{Packet, Quote};
+use crate::brief::{Brief, PlainPacket, Rest};
+use crate::key::Family;
+use crate::packet::{Packet, Quote, TcpSegment};
 use crate::tunnel::Tunnel;
 
 /// Packets on their way to [`crate::Writer::update`]. Allocates only where it is pushed beyond its capacity.
@@ -40,6 +41,49 @@ impl Burst {
     #[inline(always)]
     pub fn push_placed(&mut self) {
         self.len += usize::from(self.len < self.briefs.len());
+    }
+
+    /// Adds a plain packet in IPv6, from the first of `addresses` to the second; `tcp` is all zero for other protocols.
+    #[inline(always)]
+    pub fn push_plain_ipv6(
+        &mut self,
+        addresses: [u128; 2],
+        flow_label: u32,
+        tcp: TcpSegment,
+        packet: &PlainPacket,
+    ) {
+        let (rest, swapped) = Rest::of_plain(Family::V6, addresses, (0, 0), flow_label, tcp.flags, packet);
+        self.push_plain_wide(rest, swapped, tcp, packet);
+    }
+
+    /// Adds a plain packet in IPv4 and the outermost tunnel it came in, which is part of its key.
+    #[inline(always)]
+    pub fn push_plain_in(
+        &mut self,
+        tunnel: &Tunnel,
+        addresses: [u128; 2],
+        tcp: TcpSegment,
+        packet: &PlainPacket,
+    ) {
+        self.tunnels.push(*tunnel);
+        let place = u32::try_from(self.tunnels.len()).unwrap_or(0);
+        let tunnel = (tunnel.key_word(), place);
+        let (rest, swapped) = Rest::of_plain(Family::V4, addresses, tunnel, 0, tcp.flags, packet);
+        self.push_plain_wide(rest, swapped, tcp, packet);
+    }
+
+    #[inline(always)]
+    fn push_plain_wide(&mut self, rest: Rest, swapped: bool, tcp: TcpSegment, packet: &PlainPacket) {
+        self.rests.push(rest);
+        let rest = u32::try_from(self.rests.len()).unwrap_or(0);
+        if self.len == self.briefs.len() {
+            self.briefs.push(Brief::NOTHING);
+        }
+        if let Some(brief) = self.briefs.get_mut(self.len) {
+            brief.set_tcp(tcp);
+            brief.set_plain_wide(rest, swapped, packet);
+            self.len += 1;
+        }
     }
 
     /// Adds a packet outside tunnels.

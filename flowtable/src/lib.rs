@@ -39,7 +39,7 @@ mod tunnel_block;
 mod version;
 mod writer;
 
-pub use brief::{Brief, PlainIpv4};
+pub use brief::{Brief, PlainPacket};
 pub use burst::Burst;
 pub use event::{Event, EventDetail, EventKind, NetworkError};
 pub use exclusions::{Exclusion, Exclusions, MAX_EXCLUSIONS};

@@ -36,7 +36,7 @@ mod upper;
 mod vlan;
 mod walk;
 
-use flowtable::{Brief, Nanos, Packet, PortId, Quote, Tunnel};
+use flowtable::{Brief, Burst, Nanos, Packet, PortId, Quote, Tunnel};
 
 use ip::{Ip, Network};
 use payload::Payload;
@@ -105,7 +105,7 @@ pub struct Beside {
 }
 
 /// Writes the brief of a frame in which there is nothing but what most frames have; `false` of all others, of which [`parse`]
-/// has to say what they are. Where both give a packet, it is the same.
+/// has to say what they are. Where both give a packet, it is the same. `wire_len` is never less than the octets of `frame`.
 #[inline(always)]
 pub fn brief(
     link: LinkType,
@@ -119,30 +119,21 @@ pub fn brief(
     link == LinkType::Ethernet && fast::brief(frame, wire_len, at, port, options, brief)
 }
 
-/// The packet of a frame with plain IPv6, as [`brief`] is for IPv4.
+/// Adds to `burst` the packet of a frame with plain IPv6, or with plain IPv4 in VXLAN and then its tunnel, as [`brief`] writes that
+/// of plain IPv4; `false` of all others.
 #[inline(always)]
-pub fn plain_ipv6(
+pub fn push_plain(
     link: LinkType,
     frame: &[u8],
     wire_len: u32,
     at: Nanos,
     port: PortId,
     options: &ParseOptions,
-) -> Option<Packet> {
-    if link == LinkType::Ethernet { fast::ipv6(frame, wire_len, at, port, options) } else { None }
-}
-
-/// The inner packet of a frame with plain IPv4 in VXLAN, and its tunnel, as [`brief`] is for IPv4 outside.
-#[inline(always)]
-pub fn plain_vxlan(
-    link: LinkType,
-    frame: &[u8],
-    wire_len: u32,
-    at: Nanos,
-    port: PortId,
-    options: &ParseOptions,
-) -> Option<(Packet, Tunnel)> {
-    if link == LinkType::Ethernet { fast::vxlan(frame, wire_len, at, port, options) } else { None }
+    burst: &mut Burst,
+) -> bool {
+    link == LinkType::Ethernet
+        && (fast::push_ipv6(frame, wire_len, at, port, options, burst)
+            || fast::push_vxlan(frame, wire_len, at, port, options, burst))
 }
 
 /// Parses one frame of any link layer, protocol and kind of damage. The flow is that of the innermost IP packet that can be

@@ -13,8 +13,8 @@ use crate::tcp;
 
 /// Packets between the stages in [`Order::Steps`].
 const STEPS_APART: usize = 10;
-/// Slots from which on a table is large: between 80 thousand, where groups lose, and 1.25 million, where they gain.
-const LARGE_TABLE: usize = 1 << 19;
+/// Slots from which on a table is large: between 13 thousand, where groups lose, and 80 thousand, where they gain.
+const LARGE_TABLE: usize = 1 << 16;
 /// Packets of a round of a large table that find no tag in their bucket, from which on the next round looks at the state of each
 /// flow a group ahead: with new flows come handshakes, and their packets need lines that others do not.
 const CHURN_LEAST: usize = 2;
@@ -286,9 +286,9 @@ mod tests {
 
     #[test]
     fn the_order_follows_the_size_of_the_table_and_what_most_packets_are() {
-        assert_eq!([false, true].map(|wide| Order::of(524_287, wide)), [Order::Steps, Order::Steps]);
+        assert_eq!([false, true].map(|wide| Order::of(65_535, wide)), [Order::Steps, Order::Steps]);
         assert_eq!(
-            [false, true].map(|wide| Order::of(524_288, wide)),
+            [false, true].map(|wide| Order::of(65_536, wide)),
             [Order::LARGE_GROUPS, Order::SMALL_GROUPS]
         );
     }

@@ -6,7 +6,7 @@ use super::{
     total_length, word32, word64,
 };
 use crate::wire::{ByteCount, ParseOptions, tunnel};
-use flowtable::{Brief, Nanos, PlainIpv4, PortId, TcpSegment, protocol};
+use flowtable::{Brief, Nanos, PlainPacket, PortId, TcpSegment, protocol};
 
 /// IPv4 and TCP. A frame that was not cut short or taken without its padding holds as much, so this is asked of UDP too.
 const HEADERS_LEN: usize = IPV4_LEN + TCP_LEN;
@@ -42,8 +42,7 @@ pub(in crate::wire) fn brief(
         }
         _ => return false,
     }
-    brief.set_plain_ipv4(&PlainIpv4 {
-        addresses: word64(header, 12),
+    let packet = PlainPacket {
         ports,
         protocol,
         vlans: if options.key_vlan { vlans } else { 0 },
@@ -56,7 +55,8 @@ pub(in crate::wire) fn brief(
         port,
         ttl: header[8],
         traffic_class: header[1],
-    });
+    };
+    brief.set_plain_ipv4(word64(header, 12), &packet);
     true
 }
 

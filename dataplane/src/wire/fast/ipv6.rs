@@ -4,66 +4,68 @@ use super::{
     ETHERNET_LEN, TAG_LEN, TCP_LEN, behind_link, chunk, number, source_mac, transport, word16, word32,
 };
 use crate::wire::{ByteCount, ParseOptions};
-use flowtable::{Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, protocol};
+use flowtable::{Burst, Nanos, PlainPacket, PortId};
 
 const IPV6_LEN: usize = 40;
 /// IPv6 and TCP; asked of UDP too.
 const HEADERS_LEN: usize = IPV6_LEN + TCP_LEN;
 
-/// The packet of an Ethernet frame; `None` where it has to go the general way.
+/// Adds the packet of an Ethernet frame to `burst`; `false` where it has to go the general way.
 #[inline(always)]
-pub(in crate::wire) fn packet(
+pub(in crate::wire) fn push(
     frame: &[u8],
     wire_len: u32,
     at: Nanos,
     port: PortId,
     options: &ParseOptions,
-) -> Option<Packet> {
-    let (header, vlans, link_octets) = behind_link::<
+    burst: &mut Burst,
+) -> bool {
+    let found = behind_link::<
         HEADERS_LEN,
         { ETHERNET_LEN + HEADERS_LEN },
         { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
-    >(frame, |typed| typed >> 16 == u32::from(number::IPV6))?;
+    >(frame, |typed| typed >> 16 == u32::from(number::IPV6));
+    let Some((header, vlans, link_octets)) = found else { return false };
     let (first_word, length) = (word32(header, 0), u32::from(word16(header, 4)));
     // Length 0 stands for another one, see RFC 2675.
     let whole = length != 0 && length <= wire_len.saturating_sub(link_octets).saturating_sub(40);
     if first_word >> 28 != 6 || !whole {
-        return None;
+        return false;
     }
     let protocol = header[6];
-    let tcp = transport(header, IPV6_LEN, protocol, length, 0, options)?;
-    let address = |at| u128::from_be_bytes(chunk(header, at));
-    let source = Endpoint { address: address(8), port: word16(header, IPV6_LEN) };
-    let destination = Endpoint { address: address(24), port: word16(header, IPV6_LEN.wrapping_add(2)) };
-    let (key, direction) = FlowKey::canonical(Family::V6, protocol, source, destination);
-    let [source_mac @ .., _, _] = source_mac(frame);
-    Some(Packet {
-        key: FlowKey { vlans: if options.key_vlan { vlans } else { 0 }, ..key },
-        direction,
+    let Some(tcp) = transport(header, IPV6_LEN, protocol, length, 0, options) else { return false };
+    let packet = PlainPacket {
+        ports: word32(header, IPV6_LEN),
+        protocol,
+        vlans: if options.key_vlan { vlans } else { 0 },
         at,
         bytes: match options.count {
             ByteCount::Ip => length.wrapping_add(40),
             ByteCount::Frame => wire_len,
         },
-        role: if protocol == protocol::TCP { Role::of_tcp(tcp.flags) } else { Role::Unknown },
-        tcp,
-        first: FirstPacket {
-            source_mac: Some(source_mac),
-            port,
-            ttl: header[7],
-            traffic_class: (first_word >> 20 & 0xff) as u8,
-            flow_label: first_word & 0x000f_ffff,
-            icmp: None,
-        },
-        tunnel: 0,
-    })
+        source_mac: source_mac(frame),
+        port,
+        ttl: header[7],
+        traffic_class: (first_word >> 20 & 0xff) as u8,
+    };
+    let addresses = [8, 24].map(|at| u128::from_be_bytes(chunk(header, at)));
+    burst.push_plain_ipv6(addresses, first_word & 0x000f_ffff, tcp, &packet);
+    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::wire::{Beside, LinkType, parse};
+    use flowtable::Packet;
     use proptest::prelude::*;
+
+    /// What the table is told of a frame that takes the short way.
+    fn fast(frame: &[u8], wire_len: u32, options: &ParseOptions) -> Option<Packet> {
+        let mut burst = Burst::default();
+        push(frame, wire_len, Nanos(7), PortId(3), options, &mut burst);
+        burst.packets().next()
+    }
 
     /// Ethernet, IPv6 from 2001:db8::1 to 2001:db8::2, and TCP with six octets, or UDP with eighteen.
     fn frame(udp: bool, tagged: bool) -> Vec<u8> {
@@ -84,8 +86,7 @@ mod tests {
     #[test]
     fn sound_frames_take_the_short_way() {
         for (udp, tagged) in [(false, false), (false, true), (true, false), (true, true)] {
-            let taken =
-                packet(&frame(udp, tagged), 84, Nanos(7), PortId(3), &ParseOptions::default()).unwrap();
+            let taken = fast(&frame(udp, tagged), 84, &ParseOptions::default()).unwrap();
             assert_eq!(
                 (taken.bytes, taken.first.flow_label, taken.first.traffic_class),
                 (66, 0x1_2345, 0xb8)
@@ -113,7 +114,7 @@ mod tests {
             let wire_len = wire_len.max(frame.len().try_into().unwrap());
             let count = if frame_octets { ByteCount::Frame } else { ByteCount::Ip };
             let options = ParseOptions { count, key_vlan, ..ParseOptions::default() };
-            if let Some(packet) = packet(frame, wire_len, Nanos(7), PortId(3), &options) {
+            if let Some(packet) = fast(frame, wire_len, &options) {
                 let mut beside = Beside::default();
                 let general =
                     parse(LinkType::Ethernet, frame, wire_len, Nanos(7), PortId(3), &options, &mut beside);

@@ -6,8 +6,8 @@ mod ipv6;
 mod vxlan;
 
 pub(super) use ipv4::brief;
-pub(super) use ipv6::packet as ipv6;
-pub(super) use vxlan::packet as vxlan;
+pub(super) use ipv6::push as push_ipv6;
+pub(super) use vxlan::push as push_vxlan;
 
 use super::ethertype::number;
 use super::{ParseOptions, tunnel};

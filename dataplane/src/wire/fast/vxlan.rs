@@ -6,9 +6,7 @@ use super::{
     transport, word16, word32,
 };
 use crate::wire::{ByteCount, ParseOptions};
-use flowtable::{
-    Endpoint, Family, FirstPacket, FlowKey, Nanos, Packet, PortId, Role, Tunnel, TunnelKind, protocol,
-};
+use flowtable::{Burst, Endpoint, Family, Nanos, PlainPacket, PortId, Tunnel, TunnelKind, protocol};
 
 const UDP_LEN: usize = 8;
 const VXLAN_LEN: usize = 8;
@@ -22,62 +20,54 @@ const BETWEEN: u32 = 8 + 14;
 const FLAGS_LOOKED_AT: u8 = 0x0c;
 const VNI_ALONE: u8 = 0x08;
 
-/// The inner packet of an Ethernet frame, and its tunnel; `None` where it has to go the general way.
+/// Adds the inner packet of an Ethernet frame, and its tunnel, to `burst`; `false` where it has to go the general way, as all do
+/// whose tunnel is not in the key.
 #[inline(always)]
-pub(in crate::wire) fn packet(
+pub(in crate::wire) fn push(
     frame: &[u8],
     wire_len: u32,
     at: Nanos,
     port: PortId,
     options: &ParseOptions,
-) -> Option<(Packet, Tunnel)> {
-    let (header, vlans, link_octets) = behind_link::<
+    burst: &mut Burst,
+) -> bool {
+    let found = behind_link::<
         HEADERS_LEN,
         { ETHERNET_LEN + HEADERS_LEN },
         { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
-    >(frame, |typed| typed >> 8 == PLAIN_IPV4)?;
-    let outer_octets = total_length(header, wire_len.wrapping_sub(link_octets))?;
+    >(frame, |typed| typed >> 8 == PLAIN_IPV4);
+    let Some((header, vlans, link_octets)) = found else { return false };
+    let Some(outer_octets) = total_length(header, wire_len.wrapping_sub(link_octets)) else { return false };
     let is_vxlan = header[9] == protocol::UDP
         && is_datagram(header, IPV4_LEN, outer_octets, 20)
         && options.tunnels.vxlan_ports.has(word16(header, IPV4_LEN.wrapping_add(2)))
         && options.tunnels.enters(TunnelKind::Vxlan)
         && header[VXLAN_AT] & FLAGS_LOOKED_AT == VNI_ALONE;
-    if !is_vxlan || word32(header, FRAME_AT.wrapping_add(12)) >> 8 != PLAIN_IPV4 {
-        return None;
+    if !is_vxlan || !options.key_tunnel || word32(header, FRAME_AT.wrapping_add(12)) >> 8 != PLAIN_IPV4 {
+        return false;
     }
-    let inner = header.last_chunk::<{ IPV4_LEN + TCP_LEN }>()?;
+    let Some(inner) = header.last_chunk::<{ IPV4_LEN + TCP_LEN }>() else { return false };
     let carried = u32::from(word16(header, IPV4_LEN.wrapping_add(4))).wrapping_sub(8);
-    let bytes = total_length(inner, carried.saturating_sub(BETWEEN))?;
+    let Some(bytes) = total_length(inner, carried.saturating_sub(BETWEEN)) else { return false };
     let protocol = inner[9];
-    let tcp = transport(inner, IPV4_LEN, protocol, bytes, 20, options)?;
-    let tunnel = tunnel(header);
-    let (key, direction) = FlowKey::canonical(Family::V4, protocol, end(inner, 0), end(inner, 1));
-    let [source_mac @ .., _, _] = source_mac(frame);
-    let packet = Packet {
-        key: FlowKey {
-            vlans: if options.key_vlan { vlans } else { 0 },
-            tunnel: if options.key_tunnel { tunnel.key_word() } else { 0 },
-            ..key
-        },
-        direction,
+    let Some(tcp) = transport(inner, IPV4_LEN, protocol, bytes, 20, options) else { return false };
+    let packet = PlainPacket {
+        ports: word32(inner, IPV4_LEN),
+        protocol,
+        vlans: if options.key_vlan { vlans } else { 0 },
         at,
         bytes: match options.count {
             ByteCount::Ip => bytes,
             ByteCount::Frame => wire_len,
         },
-        role: if protocol == protocol::TCP { Role::of_tcp(tcp.flags) } else { Role::Unknown },
-        tcp,
-        first: FirstPacket {
-            source_mac: Some(source_mac),
-            port,
-            ttl: inner[8],
-            traffic_class: inner[1],
-            flow_label: 0,
-            icmp: None,
-        },
-        tunnel: 0,
+        source_mac: source_mac(frame),
+        port,
+        ttl: inner[8],
+        traffic_class: inner[1],
     };
-    Some((packet, tunnel))
+    let addresses = [12, 16].map(|at| word32(inner, at).into());
+    burst.push_plain_in(&tunnel(header), addresses, tcp, &packet);
+    true
 }
 
 /// The tunnel whose outer IPv4, UDP and VXLAN headers `header` begins with.
@@ -108,7 +98,16 @@ fn end<const LEN: usize>(header: &[u8; LEN], which: usize) -> Endpoint {
 mod tests {
     use super::*;
     use crate::wire::{Beside, LinkType, PortList, TunnelOptions, parse};
+    use flowtable::Packet;
     use proptest::prelude::*;
+
+    /// What the table is told of a frame that takes the short way.
+    fn fast(frame: &[u8], wire_len: u32, options: &ParseOptions) -> Option<(Packet, Tunnel)> {
+        let mut burst = Burst::default();
+        push(frame, wire_len, Nanos(7), PortId(3), options, &mut burst);
+        let packet = burst.packets().next()?;
+        Some((packet, *burst.tunnel_of(&packet).unwrap()))
+    }
 
     /// TCP with six octets, or UDP with eighteen, in VNI 0x010203.
     fn frame(udp: bool, tagged: bool) -> Vec<u8> {
@@ -129,8 +128,7 @@ mod tests {
     #[test]
     fn sound_frames_take_the_short_way() {
         for (udp, tagged) in [(false, false), (false, true), (true, false), (true, true)] {
-            let options = ParseOptions::default();
-            let (packet, tunnel) = packet(&frame(udp, tagged), 114, Nanos(7), PortId(3), &options).unwrap();
+            let (packet, tunnel) = fast(&frame(udp, tagged), 114, &ParseOptions::default()).unwrap();
             assert_eq!((packet.bytes, packet.first.ttl, tunnel.id), (46, 63, Some(0x01_0203)));
             assert_eq!(packet.key.vlans, if tagged { 0xabc << 12 } else { 0 });
         }
@@ -161,11 +159,12 @@ mod tests {
                 tunnels.geneve_ports = PortList([4_789, 0, 0, 0]);
             }
             let options = ParseOptions { count, key_vlan: keyed.0, key_tunnel: keyed.1, tunnels };
-            if let Some((packet, tunnel)) = packet(frame, wire_len, Nanos(7), PortId(3), &options) {
+            if let Some((packet, tunnel)) = fast(frame, wire_len, &options) {
                 let mut beside = Beside::default();
                 let general =
                     parse(LinkType::Ethernet, frame, wire_len, Nanos(7), PortId(3), &options, &mut beside);
                 let general = general.unwrap();
+                let packet = Packet { tunnel: 0, ..packet };
                 prop_assert_eq!((general.packet, general.anomaly, general.beside), (packet, None, true));
                 prop_assert_eq!(beside, Beside { tunnel: Some(tunnel), fragment: None, quote: None });
             }

@@ -208,12 +208,13 @@ pub(super) fn is_possible(ip: &Ip, upper: &Upper<'_>, options: &TunnelOptions) -
 
 /// Whether either of two UDP ports, the source above the destination, is one of any tunnel's. Says so also where the port is
 /// 0, or a destination's in the source: without a branch, for those who then ask more exactly.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn has_port_of_one(ports: u32, options: &TunnelOptions) -> bool {
+    let TunnelOptions { vxlan_ports, geneve_ports, gtp_ports, wireguard_ports, .. } = options;
     let [s0, s1, d0, d1] = ports.to_be_bytes();
     let (source, destination) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
-    IN_UDP.iter().fold(false, |found, (_, list, _)| {
-        list(options).0.iter().fold(found, |found, &port| found | (port == source) | (port == destination))
+    [vxlan_ports, geneve_ports, gtp_ports, wireguard_ports].into_iter().fold(false, |found, list| {
+        list.0.iter().fold(found, |found, &port| found | (port == source) | (port == destination))
     })
 }
 
@@ -247,4 +248,27 @@ pub(super) fn below_ip<'a>(
 ) -> Option<Result<Below<'a>, Reason>> {
     let (_, entered, reason, open) = BELOW_IP.iter().find(|(row, ..)| *row == ethertype)?;
     Some(if entered(options) { open(bytes) } else { Err(*reason) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_of_any_tunnel_is_found_on_either_side() {
+        let options = TunnelOptions {
+            vxlan_ports: PortList([1_001, 1_002, 1_003, 1_004]),
+            geneve_ports: PortList([1_005, 1_006, 1_007, 1_008]),
+            gtp_ports: PortList([1_009, 1_010, 1_011, 1_012]),
+            wireguard_ports: PortList([1_013, 1_014, 1_015, 1_016]),
+            ..TunnelOptions::default()
+        };
+        let listed: Vec<u16> = IN_UDP.iter().flat_map(|(_, ports, _)| ports(&options).0).collect();
+        assert_eq!(listed.len(), 16);
+        for port in listed.into_iter().map(u32::from) {
+            assert!(has_port_of_one(port << 16 | 7, &options), "{port} as a source");
+            assert!(has_port_of_one(7 << 16 | port, &options), "{port} as a destination");
+        }
+        assert!(!has_port_of_one(1_000 << 16 | 1_017, &options));
+    }
 }
