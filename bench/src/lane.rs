@@ -286,7 +286,7 @@ fn bursts(
     let (mut packets, mut sum) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
         let received = source.receive();
-        for index in 0..received.min(PREFETCH_AHEAD) {
+        for index in 0..PREFETCH_AHEAD {
             source.prefetch(index);
         }
         for index in 0..received {

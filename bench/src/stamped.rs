@@ -4,6 +4,8 @@
 //! core as the card would have left it. Stamping stands for what the card does by itself and costs the same with the
 //! table and without.
 
+use std::collections::VecDeque;
+
 use dataplane::dpdk::{Burst, MAX_BURST, RxQueue};
 use dataplane::worker::PacketSource;
 use flowtable::PortId;
@@ -17,21 +19,23 @@ const FCS_LEN: u32 = 4;
 #[derive(Debug)]
 pub struct BufferRing {
     queue: RxQueue,
-    /// The bursts of the last round; each is freed when its turn comes again.
-    bursts: Box<[Burst]>,
-    current: usize,
+    /// What came last.
+    current: Box<Burst>,
+    /// The bursts of the round before it; each is freed when its turn comes again.
+    earlier: VecDeque<Box<Burst>>,
 }
 
 impl BufferRing {
     /// Buffers of `queue`, `descriptors` of them going round.
     pub fn new(queue: RxQueue, descriptors: usize) -> BufferRing {
-        let bursts = (0..descriptors.div_ceil(MAX_BURST).max(1)).map(|_| Burst::new()).collect();
-        BufferRing { queue, bursts, current: 0 }
+        let earlier = (1..descriptors.div_ceil(MAX_BURST)).map(|_| Box::default()).collect();
+        BufferRing { queue, current: Box::default(), earlier }
     }
 
     /// Makes every buffer of the pool begin as `template`. For the thread that will receive.
     pub fn prime(&mut self, template: &[u8]) {
-        self.bursts.iter_mut().for_each(Burst::free);
+        self.current.free();
+        self.earlier.iter_mut().for_each(|burst| burst.free());
         let mut all = Vec::new();
         loop {
             let mut burst = Burst::new();
@@ -60,17 +64,18 @@ pub struct StampedSource<T> {
 impl<T: Traffic> PacketSource for StampedSource<T> {
     #[inline]
     fn receive(&mut self) -> usize {
-        let ring = &mut self.ring;
-        ring.current = if ring.current + 1 < ring.bursts.len() { ring.current + 1 } else { 0 };
-        let burst = &mut ring.bursts[ring.current];
-        let received = ring.queue.burst(burst);
-        self.traffic.press(burst);
+        let BufferRing { queue, current, earlier } = &mut self.ring;
+        if let Some(oldest) = earlier.pop_front() {
+            earlier.push_back(std::mem::replace(current, oldest));
+        }
+        let received = queue.burst(current);
+        self.traffic.press(current);
         received
     }
 
     #[inline]
     fn frame(&self, index: usize) -> (&[u8], u32) {
-        let data = self.ring.bursts[self.ring.current].frame(index).data;
+        let data = self.ring.current.frame(index).data;
         let length = self.traffic.frame_len(index);
         #[expect(clippy::cast_possible_truncation, reason = "the length of a frame")]
         let wire_len = length as u32 + FCS_LEN;
@@ -79,7 +84,7 @@ impl<T: Traffic> PacketSource for StampedSource<T> {
 
     #[inline]
     fn prefetch(&self, index: usize) {
-        self.ring.bursts[self.ring.current].prefetch(index);
+        self.ring.current.prefetch(index);
     }
 
     /// Nothing: the buffers stay in the ring until their turn comes again.

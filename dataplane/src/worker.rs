@@ -29,7 +29,7 @@ pub trait PacketSource {
     fn receive(&mut self) -> usize;
     /// Frame `index` of the last burst: its octets, and how many there were on the wire.
     fn frame(&self, index: usize) -> (&[u8], u32);
-    /// Asks for the headers of frame `index`.
+    /// Asks for the headers of frame `index`; nothing where there is none.
     fn prefetch(&self, index: usize);
     /// Gives the burst's buffers back.
     fn release(&mut self);
@@ -104,13 +104,11 @@ impl<S: PacketSource> Worker<S> {
     fn burst(&mut self, at: usize, received: usize, now: Nanos) {
         let source = &mut self.sources[at];
         let (link, port) = (source.link(), source.port());
-        for index in 0..received.min(PREFETCH_AHEAD) {
+        for index in 0..PREFETCH_AHEAD {
             source.prefetch(index);
         }
         for index in 0..received {
-            if index + PREFETCH_AHEAD < received {
-                source.prefetch(index + PREFETCH_AHEAD);
-            }
+            source.prefetch(index + PREFETCH_AHEAD);
             let (data, wire_len) = source.frame(index);
             self.intake.take(link, data, wire_len, now, port);
         }

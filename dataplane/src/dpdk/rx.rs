@@ -131,12 +131,9 @@ impl Burst {
     /// there is none.
     #[inline]
     pub fn data_mut(&mut self, index: usize) -> &mut [u8] {
-        if index >= self.len {
-            return &mut [];
-        }
-        let frame = self.frames[index];
-        // SAFETY: the first `len` entries describe mbufs this burst owns: `data_len` initialised bytes at `data`, in
-        // one segment. `&mut self` makes this the only access through the burst, and a received mbuf has one owner.
+        let Some(&frame) = self.held().get(index) else { return &mut [] };
+        // SAFETY: the entries held describe mbufs this burst owns: `data_len` initialised bytes at `data`, in one segment.
+        // `&mut self` makes this the only access through the burst, and a received mbuf has one owner.
         unsafe { std::slice::from_raw_parts_mut(frame.data, frame.data_len as usize) }
     }
 
