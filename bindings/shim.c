@@ -21,13 +21,28 @@
 
 #include "shim.h"
 
+/* data_off, refcnt, nb_segs and port, which drivers write as one word. */
+static uint64_t
+rearm_word(const struct rte_mbuf *mbuf)
+{
+	uint64_t word;
+
+	memcpy(&word, (const char *)mbuf + offsetof(struct rte_mbuf, data_off), sizeof(word));
+	return word;
+}
+
 struct tapspan_received
-tapspan_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, struct tapspan_frame *frames, uint16_t max)
+tapspan_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **restrict mbufs,
+		 struct tapspan_frame *restrict frames, uint16_t max)
 {
 	struct tapspan_received received = {.count = rte_eth_rx_burst(port, queue, mbufs, max)};
-	struct rte_mempool *pool = received.count > 0 ? mbufs[0]->pool : NULL;
-	uint64_t odd = 0;
+	uint64_t first, words = 0, pools = 0, flags = 0;
+	struct rte_mempool *pool;
 
+	if (received.count == 0)
+		return received;
+	first = rearm_word(mbufs[0]);
+	pool = mbufs[0]->pool;
 	/* All fields are in the mbuf's first cache line, which the driver has just written. */
 	for (uint16_t i = 0; i < received.count; i++) {
 		const struct rte_mbuf *mbuf = mbufs[i];
@@ -35,10 +50,12 @@ tapspan_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, struct 
 		frames[i].data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 		frames[i].data_len = rte_pktmbuf_data_len(mbuf);
 		frames[i].wire_len = rte_pktmbuf_pkt_len(mbuf);
-		odd |= (uintptr_t)mbuf->pool ^ (uintptr_t)pool;
-		odd |= (rte_mbuf_refcnt_read(mbuf) ^ 1) | (mbuf->nb_segs ^ 1) | !RTE_MBUF_DIRECT(mbuf);
+		words |= rearm_word(mbuf) ^ first;
+		pools |= (uintptr_t)mbuf->pool ^ (uintptr_t)pool;
+		flags |= mbuf->ol_flags;
 	}
-	if (odd == 0)
+	if (words == 0 && pools == 0 && !(flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) &&
+	    mbufs[0]->nb_segs == 1 && rte_mbuf_refcnt_read(mbufs[0]) == 1)
 		received.pool = pool;
 	return received;
 }

@@ -32,8 +32,8 @@ impl ParseAlone {
         let ParseAlone { options, burst, beside } = self;
         let (at, port) = (Nanos(1), PortId(0));
         let place = burst.place().expect("it is cleared after each frame");
-        if wire::brief(link, frame, wire_len, at, port, options, place) {
-            burst.push_placed();
+        if wire::brief(link, frame, wire_len, at, port, options, place.brief) {
+            place.push();
         } else if !wire::push_plain(link, frame, wire_len, at, port, options, burst) {
             let parsed = wire::parse(link, frame, wire_len, at, port, options, beside);
             let _ = black_box(&parsed);
@@ -87,9 +87,9 @@ impl Packets {
             let options = ParseOptions::default();
             let frame = &self.frame;
             let place = self.burst.place().expect("it has room for so many");
-            let plain = wire::brief(LinkType::Ethernet, frame, 64, at, PortId(0), &options, place);
+            let plain = wire::brief(LinkType::Ethernet, frame, 64, at, PortId(0), &options, place.brief);
             assert!(plain, "nothing but a TCP segment was stamped");
-            self.burst.push_placed();
+            place.push();
         }
         &self.burst
     }

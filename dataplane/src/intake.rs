@@ -73,9 +73,9 @@ impl Intake {
         }
         let Intake { burst, parse, .. } = self;
         if let Some(place) = burst.place()
-            && wire::brief(link, data, wire_len, at, port, parse, place)
+            && wire::brief(link, data, wire_len, at, port, parse, place.brief)
         {
-            return burst.push_placed();
+            return place.push();
         }
         self.take_whole(link, data, wire_len, at, port);
     }

@@ -18,6 +18,22 @@ pub struct Burst {
     quotes: Vec<(usize, Quote)>,
 }
 
+/// A place in a burst for one more packet.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// To be written before [`Place::push`].
+    pub brief: &'a mut Brief,
+    len: &'a mut usize,
+}
+
+impl Place<'_> {
+    /// Adds the packet to the burst.
+    #[inline(always)]
+    pub fn push(self) {
+        *self.len += 1;
+    }
+}
+
 impl Burst {
     /// An empty burst with room for `packets`, each of them in a tunnel and quoting another.
     pub fn with_capacity(packets: usize) -> Burst {
@@ -30,17 +46,11 @@ impl Burst {
         }
     }
 
-    /// Where the brief of the next packet is to be written; `None` where there is no room without growing. It is not in the burst
-    /// before [`Burst::push_placed`].
+    /// Where the brief of the next packet is to be written; `None` where there is no room without growing.
     #[inline(always)]
-    pub fn place(&mut self) -> Option<&mut Brief> {
-        self.briefs.get_mut(self.len)
-    }
-
-    /// Adds the plain packet whose brief was written to [`Burst::place`].
-    #[inline(always)]
-    pub fn push_placed(&mut self) {
-        self.len += usize::from(self.len < self.briefs.len());
+    pub fn place(&mut self) -> Option<Place<'_>> {
+        let Burst { briefs, len, .. } = self;
+        briefs.get_mut(*len).map(|brief| Place { brief, len })
     }
 
     /// Adds a plain packet in IPv6, from the first of `addresses` to the second; `tcp` is all zero for other protocols.

@@ -40,7 +40,7 @@ mod version;
 mod writer;
 
 pub use brief::{Brief, PlainPacket};
-pub use burst::Burst;
+pub use burst::{Burst, Place};
 pub use event::{Event, EventDetail, EventKind, NetworkError};
 pub use exclusions::{Exclusion, Exclusions, MAX_EXCLUSIONS};
 pub use key::{Direction, Endpoint, Family, FlowKey, protocol};

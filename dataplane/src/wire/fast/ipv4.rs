@@ -77,7 +77,10 @@ mod tests {
     /// What the table is told of a frame that takes the short way.
     fn fast(frame: &[u8], wire_len: u32, options: &ParseOptions) -> Option<Packet> {
         let mut burst = Burst::with_capacity(1);
-        brief(frame, wire_len, Nanos(7), PortId(3), options, burst.place()?).then(|| burst.push_placed());
+        let place = burst.place()?;
+        if brief(frame, wire_len, Nanos(7), PortId(3), options, place.brief) {
+            place.push();
+        }
         burst.packets().next()
     }
 
