@@ -14,6 +14,8 @@ const VERSION: [u8; 2] = *b"1:";
 /// The version, and base64 of the 20 octets of a SHA-1.
 const LEN: usize = 2 + 28;
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Two digits of every twelve bits.
+const DIGITS: [[u8; 2]; 1 << 12] = digits();
 /// What SHA-1 starts from, FIPS 180-4 §5.3.1.
 const SHA1_START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
 const SHA1_BLOCK_LEN: usize = 64;
@@ -88,17 +90,34 @@ fn digest<const N: usize>(
     state
 }
 
+const fn digits() -> [[u8; 2]; 1 << 12] {
+    let mut digits = [[0; 2]; 1 << 12];
+    let mut bits = 0;
+    while bits < digits.len() {
+        digits[bits] = [BASE64[bits >> 6], BASE64[bits & 0x3f]];
+        bits += 1;
+    }
+    digits
+}
+
 /// Writes the base64 of a SHA-1 behind the version.
 #[inline]
 fn base64(digest: &[u32; 5], window: &mut Window) {
-    let mut octets = [0; 21];
-    for (word, place) in digest.iter().zip(octets.chunks_exact_mut(4)) {
-        place.copy_from_slice(&word.to_be_bytes());
-    }
-    let digit = |bits: u32, place: u32| BASE64[(bits >> (18 - 6 * place) & 0x3f) as usize];
-    for (three, four) in octets.chunks_exact(3).zip(window[VERSION.len()..LEN].chunks_exact_mut(4)) {
-        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        four.copy_from_slice(&[digit(bits, 0), digit(bits, 1), digit(bits, 2), digit(bits, 3)]);
+    let [a, b, c, d, e] = digest.map(u64::from);
+    let (front, middle) = (a << 32 | b, c << 32 | d);
+    // 24 bits each, with others in front of them.
+    let groups = [
+        front >> 40,
+        front >> 16,
+        front << 8 | middle >> 56,
+        middle >> 32,
+        middle >> 8,
+        middle << 16 | e >> 16,
+        e << 8,
+    ];
+    for (group, four) in groups.into_iter().zip(window[VERSION.len()..LEN].chunks_exact_mut(4)) {
+        four[..2].copy_from_slice(&DIGITS[(group >> 12 & 0xfff) as usize]);
+        four[2..].copy_from_slice(&DIGITS[(group & 0xfff) as usize]);
     }
     // 20 octets are one short of seven times three: the last digit is padding.
     window[LEN - 1] = b'=';

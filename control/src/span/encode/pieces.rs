@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use super::cursor::Cursor;
+use super::cursor::{BLOCK_LEN, Block, Cursor};
 use crate::span::attributes::{Attribute, AttributeSelection, Getter, Reads, RecordView};
 use crate::span::in_place::Window;
 
@@ -68,7 +68,9 @@ pub(super) struct Stretch {
 #[derive(Debug)]
 struct Remembered {
     facts: u64,
-    octets: Vec<u8>,
+    blocks: Vec<Block>,
+    /// Octets in `blocks`, the last of which need not be full.
+    len: usize,
 }
 
 /// The chosen attributes in table order.
@@ -120,8 +122,8 @@ impl<N: Notation> Piece<N> {
                 Some(())
             }
             Piece::Text { frame, get } => N::put_text(frame, |window| get(view, window), out),
-            Piece::Stretch(stretch) => match stretch.octets::<N>(view) {
-                Some(octets) => out.put(octets),
+            Piece::Stretch(stretch) => match stretch.remembered::<N>(view) {
+                Some(Remembered { blocks, len, .. }) => out.put_blocks(blocks, *len),
                 None => put_rows::<N>(&stretch.rows, view, out, scratch),
             },
             Piece::Other(attribute) => put_rows::<N>(&[attribute], view, out, scratch),
@@ -146,31 +148,33 @@ fn put_rows<N: Notation>(
 
 impl Stretch {
     fn new(first: &'static Attribute) -> Stretch {
-        let nothing = |_| Remembered { facts: NO_FACTS, octets: Vec::new() };
+        let nothing = |_| Remembered { facts: NO_FACTS, blocks: Vec::new(), len: 0 };
         let remembered = Box::new(std::array::from_fn(nothing));
         Stretch { reads: first.reads, rows: vec![first], remembered }
     }
 
     /// The stretch for this record; `None` where its facts are not to be had.
     #[inline]
-    fn octets<N: Notation>(&mut self, view: &RecordView<'_>) -> Option<&[u8]> {
+    fn remembered<N: Notation>(&mut self, view: &RecordView<'_>) -> Option<&Remembered> {
         let facts = self.reads.facts(view.record)?;
         let [.., place] = facts.wrapping_mul(SPREAD).to_le_bytes();
         let remembered = &mut self.remembered[usize::from(place)];
         if remembered.facts != facts {
             remembered.learn::<N>(facts, &self.rows, view);
         }
-        Some(&remembered.octets)
+        Some(remembered)
     }
 }
 
 impl Remembered {
     #[cold]
     fn learn<N: Notation>(&mut self, facts: u64, rows: &[&'static Attribute], view: &RecordView<'_>) {
-        self.facts = facts;
-        self.octets.clear();
+        let mut octets = Vec::new();
         for attribute in rows {
-            N::put_row(attribute, view, &mut self.octets);
+            N::put_row(attribute, view, &mut octets);
         }
+        (self.facts, self.len) = (facts, octets.len());
+        octets.resize(octets.len().next_multiple_of(BLOCK_LEN), 0);
+        self.blocks = octets.as_chunks().0.to_vec();
     }
 }
