@@ -194,7 +194,7 @@ impl Writer {
         let packet = &burst.packet(brief);
         let tunnel = burst.tunnel_of(packet);
         let words = &KeyWords { hot: [first, brief.ports], wide: brief.is_wide() };
-        let found = self.find(hash, words, &packet.key);
+        let found = self.find(hash, guess, words, &packet.key);
         match found {
             Some(slot) if begins_anew(&self.shared, slot, packet) && !self.shared.handover.is_full() => {
                 self.hand_over(slot, EndReason::EndOfFlowDetected);
@@ -210,14 +210,19 @@ impl Writer {
         }
     }
 
-    /// The slot of the live flow with `key`, which is `words` in the hot line.
-    fn find(&self, hash: KeyHash, words: &KeyWords, key: &FlowKey) -> Option<SlotId> {
+    /// The slot of the live flow with `key`, which is `words` in the hot line: `guess`, or else what the index has.
+    fn find(&self, hash: KeyHash, guess: SlotId, words: &KeyWords, key: &FlowKey) -> Option<SlotId> {
+        let Shared { busy, quiet, .. } = &*self.shared;
         let key = WideKey::of(key);
-        self.index.find(hash, |slot| {
-            let hot = &self.shared.busy[slot.0 as usize].hot;
-            holds(hot, Meta(hot.meta.load(Ordering::Relaxed)), words.hot, Meta::owner(words.wide))
-                && (!words.wide || self.shared.quiet[slot.0 as usize].cold.holds(&key))
-        })
+        let is_it = |slot: SlotId| {
+            let at = slot.0 as usize;
+            busy.get(at).is_some_and(|Busy { hot, .. }| {
+                let meta = Meta(hot.meta.load(Ordering::Relaxed));
+                holds(hot, meta, words.hot, Meta::owner(words.wide))
+                    && (!words.wide || quiet[at].cold.holds(&key))
+            })
+        };
+        if is_it(guess) { Some(guess) } else { self.index.find(hash, is_it) }
     }
 
     #[cold]
@@ -313,7 +318,7 @@ impl Writer {
     #[cold]
     fn mark(&mut self, quote: &Quote) {
         let words = self.hasher.words(&quote.key);
-        let Some(slot) = self.find(self.hasher.hash(words.hot), &words, &quote.key) else {
+        let Some(slot) = self.find(self.hasher.hash(words.hot), NO_SLOT, &words, &quote.key) else {
             return;
         };
         let mut flow = Flow::of(&self.shared, slot, &mut self.free_blocks, self.events);
