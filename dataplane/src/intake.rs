@@ -62,8 +62,8 @@ impl Intake {
         self.burst.len() >= MAX_BURST
     }
 
-    /// Takes a frame received on `port` at `at`. Callers commit after [`MAX_BURST`] of them or when [`Intake::is_full`]; what
-    /// there is no room for is counted as dropped for a full table.
+    /// Takes a frame received on `port` at `at`; it had `wire_len` octets on the wire, never fewer than are there. Callers commit after
+    /// [`MAX_BURST`] of them or when [`Intake::is_full`]; what there is no room for is counted as dropped for a full table.
     #[inline(always)]
     pub fn take(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
         self.tally.packets += 1;

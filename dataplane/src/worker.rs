@@ -27,7 +27,7 @@ const POLLS_PER_REPORT: u64 = 1 << 12;
 pub trait PacketSource {
     /// Receives what is waiting, at most a burst. Never blocks; gives back what the burst before held.
     fn receive(&mut self) -> usize;
-    /// Frame `index` of the last burst: its octets, and how many there were on the wire.
+    /// Frame `index` of the last burst: its octets, and how many there were on the wire, which are never fewer.
     fn frame(&self, index: usize) -> (&[u8], u32);
     /// Asks for the headers of frame `index`; nothing where there is none.
     fn prefetch(&self, index: usize);

@@ -233,7 +233,8 @@ pub(crate) struct Rest {
 const _: () = assert!(size_of::<Rest>() == 64);
 
 impl Rest {
-    /// That of a plain packet with a wide key, and whether its source is the higher end.
+    /// That of a plain packet with a wide key, and whether its source is the higher end. `tunnel` is the tunnel's key word and its
+    /// place, 0 and 0 outside.
     #[inline(always)]
     pub(crate) fn of_plain(
         family: Family,
