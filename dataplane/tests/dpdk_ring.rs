@@ -26,6 +26,7 @@ fn frames_sent_on_a_ring_port_come_back_equal_and_in_order() {
     });
     let stats = port.stats().unwrap();
     assert_eq!((stats.rx_packets, stats.tx_packets), (200, 200));
+    assert_eq!(port.buffers_available(), port.info().mbufs, "all segments of all packets are back");
 
     drop(rx);
     drop(port);

@@ -1,7 +1,7 @@
 //! What the table has to know of nearly every packet, in one cache line: the key as the hot line holds it, and what is counted.
 //!
-//! A parser makes a [`Brief`] straight from the headers of a packet whose key is narrow (IPv4, outside tunnels). Of any other
-//! packet the brief says where the [`Rest`] of it lies in the [`crate::Burst`].
+//! A parser makes a [`Brief`] straight from the headers of a plain packet. Where its key is not narrow (IPv4, outside tunnels), and of
+//! any other packet, the brief says where the [`Rest`] of it lies in the [`crate::Burst`].
 
 use crate::key::{Direction, Family, protocol};
 use crate::packet::{FirstPacket, Packet, PortId, Role, TcpSegment};
