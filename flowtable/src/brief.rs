@@ -3,7 +3,7 @@
 //! A parser makes a [`Brief`] straight from the headers of a plain packet. Where its key is not narrow (IPv4, outside tunnels), and of
 //! any other packet, the brief says where the [`Rest`] of it lies in the [`crate::Burst`].
 
-use crate::key::{Direction, Family, protocol};
+use crate::key::{Direction, Endpoint, Family, FlowKey, protocol};
 use crate::packet::{FirstPacket, Packet, PortId, Role, TcpSegment};
 use crate::slot::{Meta, WideKey, is_narrow, joined, key_of, narrow_addresses, ports_word};
 use crate::time::Nanos;
@@ -244,18 +244,15 @@ impl Rest {
         flags: u8,
         packet: &PlainPacket,
     ) -> (Rest, bool) {
-        let [source_port, destination_port] = [packet.ports >> PORT_BITS, packet.ports & 0xffff];
-        let swapped = (source > destination) | (source == destination) & (source_port > destination_port);
-        let turned = (source ^ destination) & 0u128.wrapping_sub(u128::from(swapped));
-        let key = WideKey {
-            lo_address: source ^ turned,
-            hi_address: destination ^ turned,
-            tunnel: tunnel.0,
-            family,
-        };
+        let [s0, s1, d0, d1] = packet.ports.to_be_bytes();
+        let source = Endpoint { address: source, port: u16::from_be_bytes([s0, s1]) };
+        let destination = Endpoint { address: destination, port: u16::from_be_bytes([d0, d1]) };
+        let (key, direction) = FlowKey::canonical(family, packet.protocol, source, destination);
+        let key = WideKey { tunnel: tunnel.0, ..WideKey::of(&key) };
         // Of a datagram, which has no flags, they prove nothing.
         let role = Role::of_tcp(flags);
-        (Rest { key, tunnel: tunnel.1, flow_label, role, icmp: None, has_mac: true }, swapped)
+        let rest = Rest { key, tunnel: tunnel.1, flow_label, role, icmp: None, has_mac: true };
+        (rest, direction == Direction::HiToLo)
     }
 
     #[inline(always)]
@@ -275,7 +272,6 @@ impl Rest {
 mod tests {
     use super::*;
     use crate::cold::tests::packets;
-    use crate::key::{Endpoint, Family, FlowKey};
     use proptest::prelude::*;
 
     proptest! {
