@@ -1,4 +1,4 @@
-//! The one place of the dataplane that reads clocks. Read once or twice a burst, never for a packet.
+//! The one place of the dataplane that reads clocks. Read once a burst, and once where none follows, never for a packet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,6 +90,12 @@ impl Stopwatch {
     #[inline]
     pub fn start() -> Stopwatch {
         Stopwatch(instant())
+    }
+
+    /// Nanoseconds from the start of `earlier` to that of this one; 0 where it was later.
+    #[inline]
+    pub fn since_ns(&self, earlier: Stopwatch) -> u64 {
+        flowtable::duration_ns(self.0.saturating_duration_since(earlier.0))
     }
 
     /// Nanoseconds since the start.

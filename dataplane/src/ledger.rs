@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flowtable::Version;
 
+use crate::clock::Stopwatch;
 use crate::histogram::Histogram;
 use crate::reason::{Anomaly, Reason};
 
@@ -134,7 +135,8 @@ pub struct WorkerCounters {
     not_in_flows: [AtomicU64; Reason::COUNT],
     anomalies: [AtomicU64; Anomaly::COUNT],
     polls: AtomicU64,
-    /// Time from a burst's arrival to the worker's next poll, ns.
+    /// Time from a burst's arrival to that of the next, or to the end of a poll that brings none: how long the worker was away
+    /// from its queues, ns.
     pub service_ns: Histogram,
 }
 
@@ -184,19 +186,23 @@ impl WorkerCounters {
 
 /// The worker's own handle; the only one that writes.
 #[derive(Debug)]
-pub struct CountersWriter(Arc<WorkerCounters>);
+pub struct CountersWriter {
+    counters: Arc<WorkerCounters>,
+    /// Runs since the arrival of the burst that the worker is busy with.
+    busy: Option<Stopwatch>,
+}
 
 impl CountersWriter {
     /// A writer and what others read.
     pub fn new() -> (CountersWriter, Arc<WorkerCounters>) {
         let counters = Arc::new(WorkerCounters::default());
-        (CountersWriter(Arc::clone(&counters)), counters)
+        (CountersWriter { counters: Arc::clone(&counters), busy: None }, counters)
     }
 
     /// Adds a burst, or what was held before where `tally` has no packets.
     #[inline]
     pub fn add(&mut self, tally: &Tally) {
-        let counters = &*self.0;
+        let counters = &*self.counters;
         counters.version.update(|| {
             bump(&counters.packets, tally.packets);
             bump(&counters.bytes, tally.bytes);
@@ -214,16 +220,26 @@ impl CountersWriter {
         });
     }
 
-    /// Notes how long a burst took, in ns.
+    /// Notes that a burst came as `watch` began to run, and so how long the one before took.
     #[inline]
-    pub fn served(&mut self, ns: u64) {
-        self.0.service_ns.record(ns);
+    pub fn begins(&mut self, watch: Stopwatch) {
+        if let Some(before) = self.busy.replace(watch) {
+            self.counters.service_ns.record(watch.since_ns(before));
+        }
+    }
+
+    /// Notes that nothing came behind the last burst. Reads the clock where there was one.
+    #[inline]
+    pub fn rests(&mut self) {
+        if let Some(before) = self.busy.take() {
+            self.counters.service_ns.record(before.elapsed_ns());
+        }
     }
 
     /// Publishes how often queues were asked so far.
     #[inline]
     pub fn polled(&mut self, polls: u64) {
-        self.0.polls.store(polls, Ordering::Relaxed);
+        self.counters.polls.store(polls, Ordering::Relaxed);
     }
 }
 

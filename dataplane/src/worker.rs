@@ -1,6 +1,6 @@
 //! The poll loop of one worker: asks its queues in turn, parses, updates its table. Owns a core.
 //!
-//! Never blocks, allocates, locks, logs or panics. Reads the clock twice for each burst that is not empty.
+//! Never blocks, allocates, locks, logs or panics. Reads the clock once for each burst, and once where none follows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -73,6 +73,7 @@ impl<S: PacketSource> Worker<S> {
             }
         }
         self.intake.finish(&mut self.writer, &mut self.counters);
+        self.counters.rests();
         self.counters.polled(polls);
     }
 
@@ -91,10 +92,13 @@ impl<S: PacketSource> Worker<S> {
             let received = self.sources[at].receive();
             if received > 0 {
                 let (now, watch) = clock.start();
+                self.counters.begins(watch);
                 self.burst(at, received, now);
-                self.counters.served(watch.elapsed_ns());
                 packets += received;
             }
+        }
+        if packets == 0 {
+            self.counters.rests();
         }
         self.writer.serve_retirements(RETIREMENTS_PER_POLL);
         packets

@@ -105,6 +105,25 @@ fn a_conversation_whose_directions_come_in_on_two_ports_is_one_record() {
     }
 }
 
+#[test]
+fn how_long_each_burst_took_is_noted_once_whether_another_follows_or_none() {
+    // 200 frames are bursts of 64, 64, 64 and 8; the other port has one burst.
+    let many = (0..200).map(|flow| tcp_frame(client(flow), [192, 0, 2, 1], [1, 2])).collect();
+    let one = vec![tcp_frame(client(1), [192, 0, 2, 1], [1, 2])];
+    let (mut worker, _sweeper) = worker(vec![port(0, many, 1), port(1, one, 1)], 1_000);
+    let (counters, read) = CountersWriter::new();
+    worker.counters = counters;
+    let noted = || read.service_ns.counts().map(|(_, bursts)| bursts).sum::<u64>();
+    let clock = ManualClock(Nanos(5));
+    // The second port's burst ended that of the first, and is not over.
+    worker.poll(&clock);
+    assert_eq!((read.read().bursts, noted()), (2, 1));
+    while worker.poll(&clock) > 0 {}
+    assert_eq!((read.read().bursts, noted()), (5, 5));
+    worker.poll(&clock);
+    assert_eq!(noted(), 5);
+}
+
 /// With everything switched on.
 fn all_options() -> IntakeOptions {
     let filter = CaptureFilter::compile("not udp port 9", &[LinkType::Ethernet]).unwrap();
