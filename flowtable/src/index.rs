@@ -30,6 +30,13 @@ impl Bucket {
     fn lanes_with(&self, tag: u16) -> u32 {
         lanes_equal(self.tags, tag)
     }
+
+    /// The first slot whose tag is `tag`.
+    #[inline(always)]
+    fn first_with(&self, tag: u16) -> Option<SlotId> {
+        let lanes = self.lanes_with(tag);
+        (lanes != 0).then(|| SlotId(self.slots[lanes.trailing_zeros() as usize % LANES]))
+    }
 }
 
 /// The hash of a key, seeded; the upper 32 bits choose the bucket, the 16 below them are the tag.
@@ -87,15 +94,31 @@ impl Index {
         Home(home as u32)
     }
 
-    /// The first slot of the home bucket whose tag fits: a guess for prefetching, to be checked against the key.
+    /// The first slot whose tag fits: a guess for prefetching, to be checked against the key.
     #[inline(always)]
     pub(crate) fn guess(&self, hash: KeyHash, home: Home) -> Option<SlotId> {
         let bucket = &self.buckets[home.0 as usize];
-        let lanes = bucket.lanes_with(hash.tag());
-        if lanes == 0 {
-            return None;
+        match bucket.first_with(hash.tag()) {
+            None if bucket.overflow > 0 => self.guess_further(hash, home),
+            guess => guess,
         }
-        Some(SlotId(bucket.slots[lanes.trailing_zeros() as usize % LANES]))
+    }
+
+    /// The same behind the home bucket, for few flows. Nobody has asked for these buckets, but to wait for one here takes less than
+    /// to find the flow's lines missing later.
+    #[cold]
+    #[inline(never)]
+    fn guess_further(&self, hash: KeyHash, home: Home) -> Option<SlotId> {
+        let mut at = home.0 as usize;
+        for _ in 1..PROBE_LIMIT {
+            at = self.next(at);
+            let bucket = &self.buckets[at];
+            let guess = bucket.first_with(hash.tag());
+            if guess.is_some() || bucket.overflow == 0 {
+                return guess;
+            }
+        }
+        None
     }
 
     /// The slot with this hash for which `is_it` says yes.
