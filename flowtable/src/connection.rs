@@ -75,7 +75,7 @@ impl Marks {
     /// A request waits for its response.
     pub(crate) const ASKED: u16 = 1 << Marks::ASKED_BIT;
     pub(crate) const ASKED_BIT: u32 = 4;
-    /// A SYN waits for its SYN/ACK.
+    /// A SYN waits for its SYN/ACK; where a request came, in vain: the time of the request stands in the place of its.
     pub(crate) const CALLING: u16 = 1 << 5;
     /// A SYN/ACK waits for its ACK.
     pub(crate) const ANSWERED: u16 = 1 << 6;
@@ -86,6 +86,9 @@ impl Marks {
     /// Of the flow's events, how many the handshake's times tell: two bits.
     const EVENT_TOLD: u16 = 1 << Marks::EVENT_TOLD_BIT;
     const EVENT_TOLD_BIT: u16 = 9;
+    /// The side that asks, the initiator; shift by the canonical direction.
+    pub(crate) const ASKS: u16 = 1 << Marks::ASKS_BIT;
+    const ASKS_BIT: u32 = 11;
 
     #[inline]
     pub(crate) fn has(self, mark: u16) -> bool {
@@ -145,6 +148,25 @@ impl Track {
     #[inline]
     pub(crate) fn set_marks(&self, marks: Marks) {
         self.put_exchange(self.exchange(), marks);
+    }
+
+    /// Notes which side asks.
+    #[inline]
+    pub(crate) fn set_asker(&self, initiator: Direction) {
+        let peer = Marks::ASKS << initiator.flipped() as u16;
+        self.set_marks(self.marks().without(peer).with(Marks::ASKS << initiator as u16));
+    }
+
+    /// Notes what `way` sent at `at_ns` as data of a request where `data` is 1 and that side asks. Gives [`Marks::ASKED`] as it was
+    /// before where `data` is 1 and that side answers, else 0. Directions are hard to predict, so there is no branch.
+    #[inline(always)]
+    pub(crate) fn ask(&self, data: u64, way: Direction, at_ns: u64) -> u64 {
+        let before = self.exchange_and_marks.load(Ordering::Relaxed);
+        let asks = data & before >> (Marks::ASKS_BIT + way as u32);
+        let asked_at = self.asked_at.load(Ordering::Relaxed);
+        self.asked_at.store(std::hint::select_unpredictable(asks != 0, at_ns, asked_at), Ordering::Relaxed);
+        self.exchange_and_marks.store(before | asks << Marks::ASKED_BIT, Ordering::Relaxed);
+        before & (data ^ asks) << Marks::ASKED_BIT
     }
 
     /// The latest exchange, ns.

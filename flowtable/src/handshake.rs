@@ -40,10 +40,13 @@ fn called(flow: &mut Flow<'_>, packet: &Packet) {
 fn answered(flow: &mut Flow<'_>, packet: &Packet) {
     let (track, conn) = (flow.track, flow.conn);
     let mut marks = track.marks();
-    if marks.has(Marks::CALLING) {
+    // A SYN/ACK that comes after a request is late, and the time of its SYN is gone.
+    let called = marks.has(Marks::CALLING) && !marks.has(Marks::ASKED);
+    marks = marks.without(Marks::CALLING);
+    if called {
         let snd = packet.at.0.saturating_sub(track.asked_at.load(Ordering::Relaxed));
         conn.set_handshake(SND, snd.min(HANDSHAKE_MAX_NS));
-        marks = marks.without(Marks::CALLING).with(Marks::SND);
+        marks = marks.with(Marks::SND);
     } else if let Some(block) = flow.own_block(Kind::ROUNDS).filter(|_| marks.has(Marks::SND)) {
         end_round(block, SND, packet.at.0, conn.handshake(SND));
     }

@@ -3,7 +3,7 @@
 //! there.
 
 use crate::brief::Brief;
-use crate::connection::{Marks, Track};
+use crate::connection::Track;
 use crate::packet::tcp_flag;
 use crate::sequence;
 use crate::slot::{Hot, Meta};
@@ -40,8 +40,6 @@ pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief) -> bo
     let next_sequence = track.next_sequence[side].load(Ordering::Relaxed);
     let advance = segment.acknowledgment.wrapping_sub(acknowledged).cast_signed();
     let data = segment.payload > 0;
-    let request = meta.initiator_bit() == brief.direction as u32;
-    let asked = track.marks().has(Marks::ASKED);
     let plain = (segment.flags & !tcp_flag::PSH == tcp_flag::ACK)
         & meta.is_steady(brief.direction)
         & (segment.sequence == next_sequence)
@@ -50,22 +48,18 @@ pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief) -> bo
     if !plain {
         return false;
     }
-    hot.version.update(|| {
-        let stamp = stamp(add(hot, brief));
-        let [push, ack] = &track.common_flag_at;
-        let pushed = push.load(Ordering::Relaxed);
-        push.store(if segment.flags & tcp_flag::PSH != 0 { stamp } else { pushed }, Ordering::Relaxed);
-        ack.store(stamp, Ordering::Relaxed);
-        let next = segment.sequence.wrapping_add(segment.payload);
-        track.next_sequence[side].store(next, Ordering::Relaxed);
-        track.acknowledged[side].store(segment.acknowledgment, Ordering::Relaxed);
-        track.windows[side].store(segment.window, Ordering::Relaxed);
-        let asked_at = track.asked_at.load(Ordering::Relaxed);
-        track.asked_at.store(if data & request { brief.at.0 } else { asked_at }, Ordering::Relaxed);
-        if data & (asked != request) {
-            sequence::take_turn(track, request, brief.at.0);
-        }
-    });
+    let update = hot.version.begin();
+    let stamp = stamp(add(hot, brief));
+    let [push, ack] = &track.common_flag_at;
+    let pushed = push.load(Ordering::Relaxed);
+    push.store(if segment.flags & tcp_flag::PSH != 0 { stamp } else { pushed }, Ordering::Relaxed);
+    ack.store(stamp, Ordering::Relaxed);
+    let next = segment.sequence.wrapping_add(segment.payload);
+    track.next_sequence[side].store(next, Ordering::Relaxed);
+    track.acknowledged[side].store(segment.acknowledgment, Ordering::Relaxed);
+    track.windows[side].store(segment.window, Ordering::Relaxed);
+    sequence::take_turns(track, data.into(), brief.direction, brief.at.0);
+    hot.version.end(update);
     true
 }
 

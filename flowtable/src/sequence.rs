@@ -8,6 +8,7 @@ use crate::connection::{Marks, Track};
 use crate::details::{Block, Count, GAPS, Gap, Kind};
 use crate::event::EventKind;
 use crate::flow::Flow;
+use crate::key::Direction;
 use crate::packet::{Packet, TcpSegment, tcp_flag};
 use crate::sync::Ordering;
 use crate::tcp::reaches;
@@ -52,33 +53,20 @@ pub(crate) fn sequence_length(segment: &TcpSegment) -> u32 {
     segment.payload.wrapping_add(syn).wrapping_add(fin)
 }
 
-/// New data: a request, or a response that ends an exchange.
-///
-/// Which of them it is changes from packet to packet and is no branch; whose turn it is changes once an exchange.
+/// New data: a request, or a response.
 #[inline]
 fn on_data(flow: &mut Flow<'_>, packet: &Packet) {
-    let meta = flow.meta();
-    if meta.state().is_opening() {
-        // Until the handshake is complete the time of the SYN stands where that of the request will.
-        return;
-    }
-    let (track, marks) = (flow.track, flow.track.marks());
-    let request = packet.direction == meta.initiator_direction();
-    let asked_at = track.asked_at.load(Ordering::Relaxed);
-    track.asked_at.store(if request { packet.at.0 } else { asked_at }, Ordering::Relaxed);
-    if marks.has(Marks::ASKED) != request {
-        take_turn(track, request, packet.at.0);
+    // Until the handshake is complete the time of the SYN stands where that of the request will.
+    if !flow.meta().state().is_opening() {
+        take_turns(flow.track, 1, packet.direction, packet.at.0);
     }
 }
 
-/// The first data of a request, or of the response to it.
-pub(crate) fn take_turn(track: &Track, request: bool, at_ns: u64) {
-    let marks = track.marks();
-    if request {
-        // A SYN/ACK that comes after a request is late, and the time of its SYN is gone.
-        track.set_marks(marks.with(Marks::ASKED).without(Marks::CALLING));
-    } else {
-        end_exchange(track, at_ns, marks.without(Marks::ASKED));
+/// What `way` sent at `at_ns`, with data where `data` is 1 and without where it is 0: the first data of a response ends the exchange.
+#[inline(always)]
+pub(crate) fn take_turns(track: &Track, data: u64, way: Direction, at_ns: u64) {
+    if track.ask(data, way, at_ns) != 0 {
+        end_exchange(track, at_ns, track.marks().without(Marks::ASKED | Marks::CALLING));
     }
 }
 

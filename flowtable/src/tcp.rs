@@ -107,6 +107,7 @@ pub(crate) fn follow(flow: &mut Flow<'_>, packet: &Packet, ordinal: u64) {
         }
         transition(flow, packet);
     }
+    flow.track.set_asker(flow.meta().initiator_direction());
     sequence::follow(flow, packet);
 }
 

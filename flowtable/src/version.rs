@@ -11,18 +11,36 @@ use crate::sync::{AtomicU32, Ordering, fence};
 #[repr(transparent)]
 pub struct Version(AtomicU32);
 
+/// An update under way, to be ended by [`Version::end`]; the version before it.
+#[must_use]
+pub(crate) struct Update(u32);
+
 impl Version {
     /// Does `write`, which stores the words, so that readers see all of it or nothing. For the one writer alone.
     #[inline]
     pub fn update<R>(&self, write: impl FnOnce() -> R) -> R {
+        let update = self.begin();
+        let result = write();
+        self.end(update);
+        result
+    }
+
+    /// Begins what [`Version::update`] does, for the way of most packets: a closure may become a function of its own, which is
+    /// handed what it captures through memory. Gives what [`Version::end`] takes.
+    #[inline(always)]
+    pub(crate) fn begin(&self) -> Update {
         let version = self.0.load(Ordering::Relaxed);
         self.0.store(version.wrapping_add(1), Ordering::Relaxed);
         // Pairs with the reader's Acquire fence: a reader that sees a store below also sees the odd version.
         fence(Ordering::Release);
-        let result = write();
+        Update(version)
+    }
+
+    /// Ends an update.
+    #[inline(always)]
+    pub(crate) fn end(&self, Update(version): Update) {
         // Release: pairs with the reader's Acquire load of the version; everything above is visible with it.
         self.0.store(version.wrapping_add(2), Ordering::Release);
-        result
     }
 
     /// What `read` gives, and the version it belongs to; `None` where an update came in between. Does not wait.

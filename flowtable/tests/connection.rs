@@ -280,6 +280,19 @@ fn an_answer_to_the_syn_that_comes_after_a_request_is_not_timed() {
 }
 
 #[test]
+fn an_answer_to_the_syn_that_comes_after_a_response_is_not_timed_either() {
+    for mut wire in [Wire::new(), Wire::swapped()] {
+        wire.up(0, S, 100, 0, 0);
+        wire.up(40, A, 101, 501, 0);
+        wire.up(50, A, 101, 501, 10);
+        wire.down(55, A, 501, 111, 20);
+        wire.down(60, S | A, 500, 101, 0);
+        let (_, tcp) = wire.flushed();
+        assert_eq!((tcp.handshake_snd, tcp.handshake_cnd, tcp.svc), (None, None, first(5)));
+    }
+}
+
+#[test]
 fn a_flow_that_begins_with_its_syn_ack_is_turned_with_all_its_values() {
     for mut wire in [Wire::new(), Wire::swapped()] {
         wire.down(30, S | A, 500, 101, 0);
