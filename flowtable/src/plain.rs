@@ -49,16 +49,17 @@ pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief) -> bo
         return false;
     }
     let update = hot.version.begin();
-    let stamp = stamp(add(hot, brief));
-    let [push, ack] = &track.common_flag_at;
-    let pushed = push.load(Ordering::Relaxed);
-    push.store(if segment.flags & tcp_flag::PSH != 0 { stamp } else { pushed }, Ordering::Relaxed);
-    ack.store(stamp, Ordering::Relaxed);
+    // What is at hand from the conditions goes first, so that it need not be kept.
     let next = segment.sequence.wrapping_add(segment.payload);
     track.next_sequence[side].store(next, Ordering::Relaxed);
     track.acknowledged[side].store(segment.acknowledgment, Ordering::Relaxed);
     track.windows[side].store(segment.window, Ordering::Relaxed);
     sequence::take_turns(track, data.into(), brief.direction, brief.at.0);
+    let stamp = stamp(add(hot, brief));
+    let [push, ack] = &track.common_flag_at;
+    let pushed = push.load(Ordering::Relaxed);
+    push.store(if segment.flags & tcp_flag::PSH != 0 { stamp } else { pushed }, Ordering::Relaxed);
+    ack.store(stamp, Ordering::Relaxed);
     hot.version.end(update);
     true
 }
