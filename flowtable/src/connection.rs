@@ -75,7 +75,7 @@ impl Marks {
     /// A request waits for its response.
     pub(crate) const ASKED: u16 = 1 << Marks::ASKED_BIT;
     pub(crate) const ASKED_BIT: u32 = 4;
-    /// A SYN waits for its SYN/ACK; where a request came, in vain: the time of the request stands in the place of its.
+    /// A SYN waits for its SYN/ACK; in vain where a request came.
     pub(crate) const CALLING: u16 = 1 << 5;
     /// A SYN/ACK waits for its ACK.
     pub(crate) const ANSWERED: u16 = 1 << 6;

@@ -14,6 +14,14 @@ use crate::table::Shared;
 use crate::time::Nanos;
 use crate::tunnel::{Tunnel, TunnelKind};
 
+/// What is followed of a flow where that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Followed {
+    pub(crate) events: EventDetail,
+    /// As [`crate::TableConfig::exchanges`].
+    pub(crate) exchanges: bool,
+}
+
 /// One flow.
 pub(crate) struct Flow<'a> {
     pub(crate) hot: &'a Hot,
@@ -24,7 +32,7 @@ pub(crate) struct Flow<'a> {
     pub(crate) free: &'a mut FreeBlocks,
     /// Times a flow wanted a block when none was free.
     pub(crate) missing: &'a AtomicU64,
-    pub(crate) events: EventDetail,
+    pub(crate) followed: Followed,
 }
 
 impl<'a> Flow<'a> {
@@ -34,11 +42,11 @@ impl<'a> Flow<'a> {
         shared: &'a Shared,
         slot: SlotId,
         free: &'a mut FreeBlocks,
-        events: EventDetail,
+        followed: Followed,
     ) -> Flow<'a> {
         let Lines { hot, track, conn, cold, .. } = shared.lines(slot);
         let missing = &shared.tallies.details_missing;
-        Flow { hot, track, conn, cold, blocks: &shared.details, free, missing, events }
+        Flow { hot, track, conn, cold, blocks: &shared.details, free, missing, followed }
     }
 
     #[inline]
@@ -74,7 +82,7 @@ impl<'a> Flow<'a> {
     /// Remembers an event, if events of its kind are.
     #[cold]
     pub(crate) fn event(&mut self, kind: EventKind, at: Nanos) {
-        if !self.events.keeps(kind) {
+        if !self.followed.events.keeps(kind) {
             return;
         }
         let (wide, offset_ns) = (self.meta().has(Meta::WIDE), at.since(self.cold.first_seen()));

@@ -40,8 +40,7 @@ fn called(flow: &mut Flow<'_>, packet: &Packet) {
 fn answered(flow: &mut Flow<'_>, packet: &Packet) {
     let (track, conn) = (flow.track, flow.conn);
     let mut marks = track.marks();
-    // A SYN/ACK that comes after a request is late, and the time of its SYN is gone.
-    let called = marks.has(Marks::CALLING) && !marks.has(Marks::ASKED);
+    let called = marks.has(Marks::CALLING) && !is_late(flow);
     marks = marks.without(Marks::CALLING);
     if called {
         let snd = packet.at.0.saturating_sub(track.asked_at.load(Ordering::Relaxed));
@@ -60,6 +59,15 @@ fn answered(flow: &mut Flow<'_>, packet: &Packet) {
         marks = marks.with(Marks::ANSWERED);
     }
     track.set_marks(marks);
+}
+
+/// Whether the initiator went on before the SYN/ACK came: the time of its SYN may be gone.
+fn is_late(flow: &Flow<'_>) -> bool {
+    let meta = flow.meta();
+    let initiator = meta.initiator_direction() as usize;
+    let next = flow.track.next_sequence[initiator].load(Ordering::Relaxed);
+    let initial = flow.cold.initial_sequence[initiator].load(Ordering::Relaxed);
+    !meta.state().is_opening() && next != initial.wrapping_add(1)
 }
 
 /// Follows a segment without SYN and RST while a SYN/ACK waits for its answer.

@@ -34,7 +34,7 @@ pub(crate) fn datagram(hot: &Hot, brief: &Brief) {
 /// A segment in sequence, without any flag but ACK and PSH, that does not change the connection's state and repeats no
 /// acknowledgment. All conditions are looked at together: most packets meet them all.
 #[inline(always)]
-pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief) -> bool {
+pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief, exchanges: bool) -> bool {
     let (segment, side) = (&brief.tcp, brief.direction as usize);
     let acknowledged = track.acknowledged[side].load(Ordering::Relaxed);
     let next_sequence = track.next_sequence[side].load(Ordering::Relaxed);
@@ -54,7 +54,9 @@ pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief) -> bo
     track.next_sequence[side].store(next, Ordering::Relaxed);
     track.acknowledged[side].store(segment.acknowledgment, Ordering::Relaxed);
     track.windows[side].store(segment.window, Ordering::Relaxed);
-    sequence::take_turns(track, data.into(), brief.direction, brief.at.0);
+    if exchanges {
+        sequence::take_turns(track, data.into(), brief.direction, brief.at.0);
+    }
     let stamp = stamp(add(hot, brief));
     let [push, ack] = &track.common_flag_at;
     let pushed = push.load(Ordering::Relaxed);

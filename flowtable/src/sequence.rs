@@ -57,7 +57,7 @@ pub(crate) fn sequence_length(segment: &TcpSegment) -> u32 {
 #[inline]
 fn on_data(flow: &mut Flow<'_>, packet: &Packet) {
     // Until the handshake is complete the time of the SYN stands where that of the request will.
-    if !flow.meta().state().is_opening() {
+    if flow.followed.exchanges && !flow.meta().state().is_opening() {
         take_turns(flow.track, 1, packet.direction, packet.at.0);
     }
 }
@@ -66,7 +66,7 @@ fn on_data(flow: &mut Flow<'_>, packet: &Packet) {
 #[inline(always)]
 pub(crate) fn take_turns(track: &Track, data: u64, way: Direction, at_ns: u64) {
     if track.ask(data, way, at_ns) != 0 {
-        end_exchange(track, at_ns, track.marks().without(Marks::ASKED | Marks::CALLING));
+        end_exchange(track, at_ns, track.marks().without(Marks::ASKED));
     }
 }
 

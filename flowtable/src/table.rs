@@ -57,6 +57,8 @@ pub struct TableConfig {
     pub details: u32,
     /// Which events flows remember.
     pub events: EventDetail,
+    /// Whether exchanges of requests and responses are timed; without, records have neither service nor round-trip time.
+    pub exchanges: bool,
     /// When its memory is taken. The index is touched at start in any case: flows are all over it.
     pub pages: Pages,
 }
@@ -69,6 +71,7 @@ impl Default for TableConfig {
             service_ports: Vec::new(),
             details: 16_384,
             events: EventDetail::State,
+            exchanges: true,
             pages: Pages::AtStart,
         }
     }

@@ -12,9 +12,9 @@ use crate::agenda::LOOK_BYTES;
 use crate::brief::Brief;
 use crate::burst::Burst;
 use crate::details::DetailsId;
-use crate::event::{EventDetail, EventKind};
+use crate::event::EventKind;
 use crate::exclusions::Exclusions;
-use crate::flow::Flow;
+use crate::flow::{Flow, Followed};
 use crate::free_blocks::FreeBlocks;
 use crate::free_slots::FreeSlots;
 use crate::hash::KeyHasher;
@@ -58,7 +58,7 @@ pub struct Writer {
     evictions_left: u32,
     exclusions: Arc<Exclusions>,
     free_blocks: FreeBlocks,
-    events: EventDetail,
+    followed: Followed,
 }
 
 /// What a burst came to, in packets.
@@ -105,7 +105,7 @@ impl Writer {
             evictions: u32::MAX,
             evictions_left: 0,
             exclusions: Arc::default(),
-            events: config.events,
+            followed: Followed { events: config.events, exchanges: config.exchanges },
         }
     }
 
@@ -169,7 +169,7 @@ impl Writer {
             return false;
         }
         if brief.protocol() == protocol::TCP {
-            return plain::segment(hot, track, meta, brief);
+            return plain::segment(hot, track, meta, brief, self.followed.exchanges);
         }
         plain::datagram(hot, brief);
         true
@@ -298,7 +298,7 @@ impl Writer {
     /// Counts `packet` in the flow at `slot`, whatever it is.
     #[inline]
     fn touch(&mut self, slot: SlotId, brief: &Brief, packet: &Packet, tunnel: Option<&Tunnel>) {
-        let mut flow = Flow::of(&self.shared, slot, &mut self.free_blocks, self.events);
+        let mut flow = Flow::of(&self.shared, slot, &mut self.free_blocks, self.followed);
         let hot = flow.hot;
         hot.version.update(|| {
             let ordinal = plain::add(hot, brief);
@@ -321,7 +321,7 @@ impl Writer {
         let Some(slot) = self.find(self.hasher.hash(words.hot), NO_SLOT, &words, &quote.key) else {
             return;
         };
-        let mut flow = Flow::of(&self.shared, slot, &mut self.free_blocks, self.events);
+        let mut flow = Flow::of(&self.shared, slot, &mut self.free_blocks, self.followed);
         let hot = flow.hot;
         hot.version.update(|| {
             flow.fail(quote.error);

@@ -15,6 +15,7 @@ const CLIENT: (u32, u16) = (10, 40_000);
 const SERVER: (u32, u16) = (20, 443);
 const S: u8 = tcp_flag::SYN;
 const A: u8 = tcp_flag::ACK;
+const P: u8 = tcp_flag::PSH;
 const F: u8 = tcp_flag::FIN;
 const R: u8 = tcp_flag::RST;
 
@@ -40,6 +41,10 @@ impl Wire {
     /// Client and server with their addresses exchanged, so that the canonical order is the other one.
     fn swapped() -> Wire {
         Wire { client: SERVER, server: CLIENT, ..Wire::new() }
+    }
+
+    fn without_exchanges() -> Wire {
+        Wire::with(&TableConfig { events: EventDetail::All, exchanges: false, ..config(16) })
     }
 
     fn send(&mut self, from: (u32, u16), to: (u32, u16), at_ms: u64, header: Tcp) {
@@ -270,26 +275,47 @@ fn a_responder_that_speaks_before_the_handshake_ends_does_not_spoil_its_times() 
 
 #[test]
 fn an_answer_to_the_syn_that_comes_after_a_request_is_not_timed() {
-    let mut wire = Wire::new();
-    wire.up(0, S, 100, 0, 0);
-    wire.up(40, A, 101, 501, 0);
-    wire.up(50, A, 101, 501, 10);
-    wire.down(60, S | A, 500, 101, 0);
-    let (_, tcp) = wire.flushed();
-    assert_eq!((tcp.state, tcp.handshake_snd, tcp.handshake_cnd), (TcpState::Established, None, None));
+    for mut wire in [Wire::new(), Wire::without_exchanges()] {
+        wire.up(0, S, 100, 0, 0);
+        wire.up(40, A, 101, 501, 0);
+        wire.up(50, A, 101, 501, 10);
+        wire.down(60, S | A, 500, 101, 0);
+        let (_, tcp) = wire.flushed();
+        assert_eq!((tcp.state, tcp.handshake_snd, tcp.handshake_cnd), (TcpState::Established, None, None));
+    }
 }
 
 #[test]
 fn an_answer_to_the_syn_that_comes_after_a_response_is_not_timed_either() {
-    for mut wire in [Wire::new(), Wire::swapped()] {
+    for (mut wire, svc) in
+        [(Wire::new(), first(5)), (Wire::swapped(), first(5)), (Wire::without_exchanges(), None)]
+    {
         wire.up(0, S, 100, 0, 0);
         wire.up(40, A, 101, 501, 0);
         wire.up(50, A, 101, 501, 10);
         wire.down(55, A, 501, 111, 20);
         wire.down(60, S | A, 500, 101, 0);
         let (_, tcp) = wire.flushed();
-        assert_eq!((tcp.handshake_snd, tcp.handshake_cnd, tcp.svc), (None, None, first(5)));
+        assert_eq!((tcp.handshake_snd, tcp.handshake_cnd, tcp.svc), (None, None, svc));
     }
+}
+
+#[test]
+fn where_exchanges_are_not_wanted_all_else_is_the_same() {
+    let [with, without] = [Wire::new(), Wire::without_exchanges()].map(|mut wire| {
+        wire.handshake();
+        wire.up(50, A | P, 101, 501, 10);
+        wire.down(150, A | P, 501, 111, 20);
+        wire.up(160, A, 111, 521, 0);
+        wire.up(170, A | P, 111, 521, 10);
+        wire.up(180, A | P, 111, 521, 10);
+        wire.down(190, A | P, 521, 121, 20);
+        wire.flushed()
+    });
+    // 100 and 20 ms, 60 in the mean, less the 30 of the handshake; they differ by 80, a sixteenth of which is the jitter.
+    assert_eq!(with.1.svc, Some(Timing { latency_ns: 30 * MS, jitter_ns: Some(5 * MS) }));
+    assert_eq!(without.1, TcpRecord { svc: None, rndtrip: None, ..with.1 });
+    assert_eq!(without.0, FlowRecord { tcp: without.0.tcp, ..with.0 });
 }
 
 #[test]

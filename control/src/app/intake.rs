@@ -60,6 +60,8 @@ pub(super) fn table_config(settings: &Settings, seed: u64, pages: Pages) -> Tabl
         service_ports: settings.flow.service_ports.clone(),
         details: settings.flow.details(),
         events: settings.span.events.detail(),
+        // What no span would tell need not be found out.
+        exchanges: settings.span.selection().is_ok_and(|selection| selection.has_exchanges()),
         pages,
     }
 }

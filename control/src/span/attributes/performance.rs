@@ -6,6 +6,9 @@ use flowtable::{TcpRecord, Timing};
 
 use super::{Attribute, Level, RecordView};
 
+/// How the keys begin that tell of exchanges of requests and responses.
+pub(super) const EXCHANGES: [&str; 2] = ["flow.tcp.svc.", "flow.tcp.rndtrip."];
+
 const NANOSECONDS: &str = "ns";
 
 pub(super) static ATTRIBUTES: [Attribute; 8] = [

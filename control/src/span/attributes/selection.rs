@@ -1,5 +1,6 @@
 //! Which attributes spans carry.
 
+use super::performance::EXCHANGES;
 use super::{Attribute, Level, attributes};
 
 /// A choice out of the table; by default everything but the opt-in attributes.
@@ -60,6 +61,11 @@ impl AttributeSelection {
         if found { Ok(()) } else { Err(SelectionError::Unknown(key.to_owned())) }
     }
 
+    /// Whether any of them tells of exchanges of requests and responses.
+    pub fn has_exchanges(&self) -> bool {
+        self.iter().any(|attribute| EXCHANGES.iter().any(|prefix| attribute.key.starts_with(prefix)))
+    }
+
     /// The chosen attributes in table order.
     pub fn iter(&self) -> impl Iterator<Item = &'static Attribute> {
         attributes().zip(&self.chosen).filter(|(_, chosen)| **chosen).map(|(attribute, _)| attribute)
@@ -102,6 +108,17 @@ mod tests {
             assert_eq!(selection.include(key), Err(SelectionError::Unknown(key.to_owned())));
         }
         assert_eq!(selection, AttributeSelection::default());
+    }
+
+    #[test]
+    fn exchanges_are_told_of_until_the_last_of_their_attributes_is_left_out() {
+        let mut selection = AttributeSelection::default();
+        for key in ["flow.tcp.svc.latency", "flow.tcp.svc.jitter", "flow.tcp.rndtrip.*"] {
+            assert!(selection.has_exchanges(), "before {key}");
+            selection.exclude(key).unwrap();
+        }
+        assert!(!selection.has_exchanges());
+        assert!(keys(&selection).contains(&"flow.tcp.handshake.snd.latency"));
     }
 
     #[test]
