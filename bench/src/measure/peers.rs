@@ -117,7 +117,7 @@ pub fn measure(lab: &mut Lab<'_>, peer: Peer) -> anyhow::Result<NotMeasured> {
     let mut flows = None;
     // The first round fills the page cache and is not counted.
     for round in 0..=lab.plan.runs {
-        let own = [replay::run(&protobuf, &cpu)?, replay::run(&json, &cpu)?];
+        let own = [protobuf.run(&cpu)?, json.run(&cpu)?];
         own.iter().try_for_each(|ran| replay::spans_of(ran).map(drop))?;
         peer.tidy(&scratch)?;
         let other = replay::run(&theirs, &cpu)?;

@@ -75,25 +75,45 @@ pub fn run(command: &[String], cpus: &[usize]) -> anyhow::Result<Ran> {
     Ok(Ran { seconds, output: text })
 }
 
-/// The command that replays the capture of `scratch`, spans to a file beside it in `format`.
+/// `tapspan replay` of a capture, spans to a file beside it.
+pub struct Replay {
+    command: Vec<String>,
+    spans: PathBuf,
+}
+
+impl Replay {
+    /// Runs it on `cpus`. What the run before wrote is taken away first, so that to give it back is no part of this one.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub fn run(&self, cpus: &[usize]) -> anyhow::Result<Ran> {
+        if self.spans.exists() {
+            std::fs::remove_file(&self.spans)?;
+        }
+        run(&self.command, cpus)
+    }
+}
+
+/// Replays the capture of `scratch` with spans in `format`.
 ///
 /// # Errors
 /// Where the program is not beside this one, or its settings cannot be written.
-pub fn tapspan(scratch: &Scratch, format: FileFormat) -> anyhow::Result<Vec<String>> {
+pub fn tapspan(scratch: &Scratch, format: FileFormat) -> anyhow::Result<Replay> {
     let beside = std::env::current_exe()?.with_file_name("tapspan");
     ensure!(beside.exists(), "{} is missing: cargo build --release -p tapspan", beside.display());
     let name = match format {
         FileFormat::Json => "json",
         FileFormat::Protobuf => "protobuf",
     };
-    let url = format!("file:{}", scratch.path(&format!("spans.{name}")).display());
+    let spans = scratch.path(&format!("spans.{name}"));
+    let url = format!("file:{}", spans.display());
     let settings = scratch.path(&format!("{name}.toml"));
     // Text in Rust is text in TOML.
     std::fs::write(&settings, format!("[[export.destination]]\nurl = {url:?}\nformat = {name:?}\n"))?;
     let paths = [beside, settings, scratch.capture()].map(|path| path.display().to_string());
     let [program, settings, capture] = &paths;
     let words = [program, "replay", "--config", settings, "--log", "error", capture];
-    Ok(words.map(str::to_owned).to_vec())
+    Ok(Replay { command: words.map(str::to_owned).to_vec(), spans })
 }
 
 /// The number before `word` in `text`.
@@ -120,13 +140,13 @@ pub fn spans_of(ran: &Ran) -> anyhow::Result<f64> {
 /// Where it fails, or loses packets or spans.
 pub fn measure(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
     let scratch = Scratch::with_capture(&lab.scratch)?;
-    let commands = [tapspan(&scratch, FileFormat::Json)?, tapspan(&scratch, FileFormat::Protobuf)?];
+    let replays = [tapspan(&scratch, FileFormat::Json)?, tapspan(&scratch, FileFormat::Protobuf)?];
     let mut mpps = [const { Vec::new() }; 2];
     let mut spans = 0.0;
     // In the first round the file system takes its pages, and the program's own are read.
     for round in 0..=lab.plan.runs {
-        for (command, mpps) in commands.iter().zip(&mut mpps) {
-            let ran = run(command, &lab.cpus)?;
+        for (replay, mpps) in replays.iter().zip(&mut mpps) {
+            let ran = replay.run(&lab.cpus)?;
             spans = spans_of(&ran)?;
             if round > 0 {
                 mpps.push(f64::from(capture::PACKETS) / ran.seconds / 1e6);
