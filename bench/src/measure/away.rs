@@ -39,6 +39,7 @@ pub fn measure(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
     figures.add_spread("burst_p999_us", of(1, |slice| at_quantile_us(slice, 0.999)), "us");
     figures.add_spread("burst_p9999_us", of(1, |slice| at_quantile_us(slice, 0.9999)), "us");
     figures.add_worst("burst_max_us", of(1, longest_us), "us");
+    figures.add_worst("burst_waited_us", of(1, waited_us), "us");
     figures.add_worst("burst_bare_loop_max_us", of(0, longest_us), "us");
     figures.add_spread("burst_bare_loop_taken", of(0, taken), "ratio");
     Ok(None)
@@ -52,6 +53,12 @@ fn at_quantile_us(slice: &Slice, quantile: f64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "ns, far below 2^52")]
 fn longest_us(slice: &Slice) -> f64 {
     slice.away.as_ref().map_or(f64::NAN, |away| away.max() as f64 / 1e3)
+}
+
+/// How long the kernel had others run on the worker's processor, all pauses of the turn together: no longer pause is theirs.
+#[expect(clippy::cast_precision_loss, reason = "ns, far below 2^52")]
+fn waited_us(slice: &Slice) -> f64 {
+    slice.waited_ns as f64 / 1e3
 }
 
 /// Share of the time that gaps of [`TAKEN_NS`] and more made up.
