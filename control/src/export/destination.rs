@@ -1,7 +1,7 @@
 //! One destination's task: batch, encode, send, retry, book. Destinations share the exporter's thread and nothing else.
 //!
 //! Several batches are under way at once where the destination takes several: while one is acknowledged the next is sent and
-//! the one after it encoded. Batches are sent in their order, those that share a flow one after the other ([`Order`]). Once
+//! the one after it encoded. Batches are sent in their order, those that share a flow one after the other ([`super::order`]). Once
 //! one fails no other is begun, and what has failed is tried again one at a time, oldest first, so that a receiver in trouble
 //! has no more than one request to answer.
 
