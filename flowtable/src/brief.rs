@@ -4,8 +4,9 @@
 //! any other packet, the brief says where the [`Rest`] of it lies in the [`crate::Burst`].
 
 use crate::key::{Direction, Endpoint, Family, FlowKey, protocol};
+use crate::key_words::{WideKey, is_narrow, joined, key_of, narrow_addresses, ports_word};
 use crate::packet::{FirstPacket, Packet, PortId, Role, TcpSegment};
-use crate::slot::{Meta, WideKey, is_narrow, joined, key_of, narrow_addresses, ports_word};
+use crate::slot::Meta;
 use crate::time::Nanos;
 
 /// One packet of a burst.

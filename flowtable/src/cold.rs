@@ -7,8 +7,8 @@ use crate::event::NetworkError;
 use crate::events::EVENTS_IN_COLD;
 use crate::hash::KeyHasher;
 use crate::key::{Family, FlowKey};
+use crate::key_words::{KeyWords, WideKey, halves, is_narrow, joined, key_of};
 use crate::packet::{FirstPacket, Packet, PortId};
-use crate::slot::{KeyWords, WideKey, halves, is_narrow, joined, key_of};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::time::Nanos;
 

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use crate::index::KeyHash;
 use crate::key::{Family, FlowKey};
-use crate::slot::{KeyWords, WideKey, halves, is_narrow, joined, narrow_addresses, ports_word};
+use crate::key_words::{KeyWords, WideKey, halves, is_narrow, joined, narrow_addresses, ports_word};
 
 /// Hashes keys for the index, and wide keys to the fingerprint kept in the hot line.
 #[derive(Clone)]

@@ -18,6 +18,7 @@ mod handshake;
 mod hash;
 mod index;
 mod key;
+mod key_words;
 mod mem;
 mod observer;
 mod orientation;

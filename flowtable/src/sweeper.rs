@@ -5,11 +5,12 @@
 
 use crate::agenda::Agenda;
 use crate::details::{DetailsCopy, DetailsId};
+use crate::key_words::protocol_of;
 use crate::mem::{MemoryError, Pages, Slab, prefetch};
 use crate::observer::Observer;
 use crate::record::{EndReason, RecordSink};
 use crate::shadow::{DetailsShadow, NANOS_PER_MILLI, Shadow, millis};
-use crate::slot::{Lines, Meta, SlotId, Snapshot, protocol_of};
+use crate::slot::{Lines, Meta, SlotId, Snapshot};
 use crate::sync::{Arc, Ordering};
 use crate::table::{REGION_SLOTS, Retire, Shared, TableStats};
 use crate::time::Nanos;

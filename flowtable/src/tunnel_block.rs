@@ -2,7 +2,7 @@
 
 use crate::details::Block;
 use crate::key::{Direction, Endpoint, Family};
-use crate::slot::{halves, joined};
+use crate::key_words::{halves, joined};
 use crate::tunnel::{Tunnel, TunnelKind};
 
 const SOURCE: usize = 0;

@@ -52,7 +52,7 @@ impl Order {
 /// What the first stages found out about a packet.
 #[derive(Clone, Copy)]
 pub(super) struct Staged {
-    /// [`crate::slot::KeyWords::hot`], the first.
+    /// [`crate::key_words::KeyWords::hot`], the first.
     pub(super) first: u64,
     pub(super) hash: KeyHash,
     home: Home,
