@@ -89,6 +89,8 @@ impl Marks {
     /// The side that asks, the initiator; shift by the canonical direction.
     pub(crate) const ASKS: u16 = 1 << Marks::ASKS_BIT;
     const ASKS_BIT: u32 = 11;
+    /// The FIN, of which `Meta::FIN` tells, was acknowledged; shift by the canonical direction of the FIN.
+    pub(crate) const FIN_ACKED: u16 = 1 << 13;
 
     #[inline]
     pub(crate) fn has(self, mark: u16) -> bool {

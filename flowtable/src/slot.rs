@@ -86,14 +86,12 @@ impl Meta {
     pub(crate) const CLOSED: u32 = 1 << 9;
     /// A FIN was seen; shift by the canonical direction.
     pub(crate) const FIN: u32 = 1 << 10;
-    /// The FIN was acknowledged; shift by the canonical direction.
-    pub(crate) const FIN_ACKED: u32 = 1 << 12;
     /// A SYN was seen; shift by the canonical direction.
-    pub(crate) const SYN: u32 = 1 << 14;
+    pub(crate) const SYN: u32 = 1 << 12;
     /// An established connection of which sequence numbers and acknowledgments of a side are known, and no SYN/ACK waits for
     /// its answer: what [`crate::plain`] asks first. Shift by the canonical direction.
     pub(crate) const STEADY: u32 = 1 << Meta::STEADY_BIT;
-    const STEADY_BIT: u32 = 16;
+    const STEADY_BIT: u32 = 14;
 
     /// Flows of a slot before their number comes again.
     #[cfg(not(loom))]

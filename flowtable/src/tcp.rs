@@ -165,15 +165,15 @@ fn transition(flow: &mut Flow<'_>, packet: &Packet) {
     }
     finish(flow, &mut meta, packet);
     let initiator = meta.initiator_direction();
-    let seen = |mark| [meta.has_by(mark, initiator), meta.has_by(mark, initiator.flipped())];
-    let state = closing_state(meta.state(), seen(Meta::FIN), seen(Meta::FIN_ACKED));
+    let (marks, sides) = (flow.track.marks(), [initiator, initiator.flipped()]);
+    let finished = sides.map(|way| meta.has_by(Meta::FIN, way));
+    let acked = sides.map(|way| marks.has_by(Marks::FIN_ACKED, way));
+    let state = closing_state(meta.state(), finished, acked);
     meta.set_state(state);
     if segment.flags & tcp_flag::RST != 0 {
         reset(flow, &mut meta, packet);
     }
-    let both_acked =
-        meta.has_by(Meta::FIN_ACKED, Direction::LoToHi) && meta.has_by(Meta::FIN_ACKED, Direction::HiToLo);
-    if !before.has(Meta::CLOSED) && (segment.flags & tcp_flag::RST != 0 || both_acked) {
+    if !before.has(Meta::CLOSED) && (segment.flags & tcp_flag::RST != 0 || acked == [true, true]) {
         meta.set(Meta::CLOSED);
         let last_seen = Nanos(flow.hot.last_seen.load(Ordering::Relaxed));
         flow.conn.set_closed_at(packet.at.max(last_seen));
@@ -217,7 +217,8 @@ fn finish(flow: &mut Flow<'_>, meta: &mut Meta, packet: &Packet) {
         && awaited
         && reaches(segment.acknowledgment, flow.conn.fin_end(peer))
     {
-        meta.set_by(Meta::FIN_ACKED, peer);
+        let track = flow.track;
+        track.set_marks(track.marks().with(Marks::FIN_ACKED << peer as u16));
     }
 }
 
