@@ -31,10 +31,7 @@ impl ParseAlone {
     pub fn frame(&mut self, link: LinkType, frame: &[u8], wire_len: u32) {
         let ParseAlone { options, burst, beside } = self;
         let (at, port) = (Nanos(1), PortId(0));
-        let place = burst.place().expect("it is cleared after each frame");
-        if wire::brief(link, frame, wire_len, at, port, options, place.brief) {
-            place.push();
-        } else if !wire::push_plain(link, frame, wire_len, at, port, options, burst) {
+        if !wire::push_plain(link, frame, wire_len, at, port, options, burst) {
             let parsed = wire::parse(link, frame, wire_len, at, port, options, beside);
             let _ = black_box(&parsed);
         }
@@ -85,11 +82,9 @@ impl Packets {
                 self.sequence = self.sequence.wrapping_add(PAYLOAD_LEN);
             }
             let options = ParseOptions::default();
-            let frame = &self.frame;
-            let place = self.burst.place().expect("it has room for so many");
-            let plain = wire::brief(LinkType::Ethernet, frame, 64, at, PortId(0), &options, place.brief);
-            assert!(plain, "nothing but a TCP segment was stamped");
-            place.push();
+            let (link, frame, burst) = (LinkType::Ethernet, &self.frame, &mut self.burst);
+            let plain = wire::push_plain(link, frame, 64, at, PortId(0), &options, burst);
+            assert!(plain, "nothing but a TCP segment was stamped, and there is room for so many");
         }
         &self.burst
     }

@@ -72,25 +72,12 @@ impl Intake {
             return;
         }
         let Intake { burst, parse, .. } = self;
-        if let Some(place) = burst.place()
-            && wire::brief(link, data, wire_len, at, port, parse, place.brief)
-        {
-            return place.push();
+        if !wire::push_plain(link, data, wire_len, at, port, parse, burst) {
+            self.take_any(link, data, wire_len, at, port);
         }
-        self.take_whole(link, data, wire_len, at, port);
     }
 
-    /// Takes a frame that has no brief, or that there is no room for.
-    #[inline(never)]
-    fn take_whole(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
-        let Intake { burst, parse, room, .. } = self;
-        if burst.len() < *room && wire::push_plain(link, data, wire_len, at, port, parse, burst) {
-            return;
-        }
-        self.take_any(link, data, wire_len, at, port);
-    }
-
-    /// Takes a frame of any kind.
+    /// Takes a frame of any kind, or one that there is no room for.
     #[inline(never)]
     fn take_any(&mut self, link: LinkType, data: &[u8], wire_len: u32, at: Nanos, port: PortId) {
         match wire::parse(link, data, wire_len, at, port, &self.parse, &mut self.beside) {

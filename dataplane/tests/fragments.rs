@@ -162,7 +162,7 @@ fn parts_keep_their_tunnel_and_take_the_icmp_type_of_the_first() {
     bench.fragments.take(&first.0, Packet { first: echo, ..first.1 }, None, &mut emit);
     let packets: Vec<_> = bench.burst.packets().collect();
     assert_eq!(packets[0].first.icmp, Some((8, 0)));
-    assert_eq!(bench.burst.tunnel_of(&packets[0]), Some(&tunnel));
+    assert_eq!(bench.burst.tunnel_of(&packets[0]), Some(tunnel));
     assert_eq!(bench.burst.tunnel_of(&packets[1]), None);
 }
 

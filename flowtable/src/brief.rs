@@ -3,8 +3,8 @@
 //! A parser makes a [`Brief`] straight from the headers of a plain packet. Where its key is not narrow (IPv4, outside tunnels), and of
 //! any other packet, the brief says where the [`Rest`] of it lies in the [`crate::Burst`].
 
-use crate::key::{Direction, Endpoint, Family, FlowKey, protocol};
-use crate::key_words::{WideKey, is_narrow, joined, key_of, narrow_addresses, ports_word};
+use crate::key::{Direction, protocol};
+use crate::key_words::{Addresses, KeyKind, joined, key_of, ports_word};
 use crate::packet::{FirstPacket, Packet, PortId, Role, TcpSegment};
 use crate::slot::Meta;
 use crate::time::Nanos;
@@ -26,7 +26,7 @@ pub struct Brief {
     /// Where the rest of the packet lies among those of its burst, from 1; 0 where everything there is to know is here.
     pub(crate) rest: u32,
     pub(crate) direction: Direction,
-    /// What [`Meta::OWNER`] is in the hot line of its flow; and [`Brief::ODD`] where it has to go the general way.
+    /// What [`Brief::LOOKED_AT`] is of the flow's [`Meta`] where it can be counted in one step; with [`Brief::ODD`] it cannot.
     expects: u8,
     ttl: u8,
     traffic_class: u8,
@@ -62,13 +62,16 @@ const ADDRESS_BITS: u32 = 32;
 const PORT_BITS: u32 = 16;
 
 impl Brief {
-    /// No flow's [`Meta::OWNER`] has this bit.
+    /// Whose slot it is, and that there is nothing to note of a tunnel where the packet is in one.
+    const LOOKED_AT: u32 = Meta::OWNER | Meta::TOLD;
+    /// [`Brief::LOOKED_AT`] has not this bit.
     const ODD: u8 = 1;
 
-    /// [`Meta::OWNER`] of the flow of a packet whose key is `wide`.
+    /// What a packet expects of its flow, whose key is of `kind`. `tunnel`: whether it has one beside it.
     #[expect(clippy::cast_possible_truncation, reason = "marks in the lowest octet")]
-    const fn expecting(wide: bool) -> u8 {
-        Meta::owner(wide) as u8
+    #[inline(always)]
+    const fn expecting(kind: KeyKind, tunnel: bool) -> u8 {
+        (Meta::owner(kind) | if tunnel { Meta::TOLD } else { 0 }) as u8
     }
 
     /// A place for a brief.
@@ -81,7 +84,7 @@ impl Brief {
         bytes: 0,
         rest: 0,
         direction: Direction::LoToHi,
-        expects: Brief::expecting(false),
+        expects: Brief::expecting(KeyKind::Narrow, false),
         ttl: 0,
         traffic_class: 0,
         port: PortId(0),
@@ -94,24 +97,48 @@ impl Brief {
     /// registers hold.
     #[inline(always)]
     pub fn set_plain_ipv4(&mut self, addresses: u64, packet: &PlainPacket) {
-        let ports = packet.ports;
-        let turned = (addresses.rotate_left(ADDRESS_BITS), ports.rotate_left(PORT_BITS));
-        // Addresses decide, and ports where these are the same; with both ends exchanged the lower one is in front of the other.
-        let swapped = joined(turned.0, turned.1.into()) < joined(addresses, ports.into());
-        let (addresses, ports) = if swapped { turned } else { (addresses, ports) };
+        let (addresses, ports, swapped) = in_order(addresses, packet.ports);
         self.addresses = addresses;
         self.set_facts(packet, ports, swapped);
-        self.expects = Brief::expecting(false);
+        self.expects = Brief::expecting(KeyKind::Narrow, false);
         self.rest = 0;
     }
 
-    /// Fills in a plain packet whose key is wide, but for its TCP header; what lies at `rest` in its burst says `swapped`.
+    /// Fills in a plain packet in IPv6 but for its TCP header, and `rest`, which lies at `number` in its burst. `addresses` are the
+    /// source's and the destination's.
     #[inline(always)]
-    pub(crate) fn set_plain_wide(&mut self, rest: u32, swapped: bool, packet: &PlainPacket) {
-        let ports = packet.ports.rotate_left(u32::from(swapped) * PORT_BITS);
-        self.addresses = 0;
+    pub(crate) fn set_plain_ipv6(
+        &mut self,
+        (rest, number): (&mut Rest, u32),
+        addresses: [u128; 2],
+        flow_label: u32,
+        packet: &PlainPacket,
+    ) {
+        let ([lower, higher], ports, swapped) = in_order_ipv6(addresses, packet.ports);
+        *rest = Rest { flow_label, ..Rest::plain(Addresses::of_ipv6(lower, higher), 0) };
         self.set_facts(packet, ports, swapped);
-        self.expects = Brief::expecting(true);
+        self.set_wide(number, Brief::expecting(KeyKind::V6, false));
+    }
+
+    /// The same in IPv4 and a tunnel with `key_word`, which lies at `number` too; `addresses` has the source in the upper half.
+    #[inline(always)]
+    pub(crate) fn set_plain_in(
+        &mut self,
+        (rest, number): (&mut Rest, u32),
+        key_word: u64,
+        addresses: u64,
+        packet: &PlainPacket,
+    ) {
+        let (addresses, ports, swapped) = in_order(addresses, packet.ports);
+        *rest = Rest::plain(Addresses::in_tunnel(addresses, key_word), number);
+        self.set_facts(packet, ports, swapped);
+        self.set_wide(number, Brief::expecting(KeyKind::V4InTunnel, true));
+    }
+
+    #[inline(always)]
+    fn set_wide(&mut self, rest: u32, expects: u8) {
+        self.addresses = 0;
+        self.expects = expects;
         self.rest = rest;
     }
 
@@ -138,14 +165,14 @@ impl Brief {
     /// The brief of `packet`, the rest of which lies at `rest` in its burst.
     #[inline(always)]
     pub(crate) fn of(packet: &Packet, rest: u32) -> Brief {
-        let narrow = is_narrow(&packet.key);
-        // Says of who began the conversation what its TCP flags do, or nothing; and outside tunnels, unless its key is wide.
-        let simple = (packet.tunnel == 0 || !narrow)
-            && (packet.key.protocol == protocol::TCP || packet.role == Role::Unknown);
+        let addresses = Addresses::of(&packet.key);
+        let kind = addresses.kind();
+        // Says of who began the conversation what its TCP flags do, or nothing.
+        let simple = packet.key.protocol == protocol::TCP || packet.role == Role::Unknown;
         let first = &packet.first;
         let [a, b, c, d, e, f] = first.source_mac.unwrap_or_default();
         Brief {
-            addresses: if narrow { narrow_addresses(&packet.key) } else { 0 },
+            addresses: if kind.is_wide() { 0 } else { addresses.low },
             ports: ports_word(&packet.key),
             at: packet.at,
             source_mac: [a, b, c, d, e, f, 0, 0],
@@ -153,23 +180,29 @@ impl Brief {
             bytes: packet.bytes,
             rest,
             direction: packet.direction,
-            expects: Brief::expecting(!narrow) | if simple { 0 } else { Brief::ODD },
+            expects: Brief::expecting(kind, packet.tunnel != 0) | if simple { 0 } else { Brief::ODD },
             ttl: first.ttl,
             traffic_class: first.traffic_class,
             port: first.port,
         }
     }
 
-    /// What [`Meta::OWNER`] has to be for this to be counted in one step.
+    /// 0 where a flow with these marks, whose key is that of the packet, can have it counted in one step as far as they tell.
     #[inline(always)]
-    pub(crate) fn expects(&self) -> u32 {
-        self.expects.into()
+    pub(crate) fn misfit(&self, meta: Meta) -> u64 {
+        u64::from(meta.0 & Brief::LOOKED_AT ^ u32::from(self.expects))
+    }
+
+    /// The kind of its key.
+    #[inline(always)]
+    pub(crate) fn kind(&self) -> KeyKind {
+        Meta(self.expects.into()).kind()
     }
 
     /// Whether the key does not fit the hot line.
     #[inline(always)]
     pub(crate) fn is_wide(&self) -> bool {
-        self.expects() & Meta::WIDE != 0
+        Meta(self.expects.into()).is_wide()
     }
 
     /// IP protocol number.
@@ -181,17 +214,17 @@ impl Brief {
 
     /// The whole packet, which has `rest` beside its brief, if anything.
     pub(crate) fn unfold(&self, rest: Option<&Rest>) -> Packet {
-        let Rest { key, role, tunnel, flow_label, icmp, has_mac } = match rest {
-            Some(rest) => *rest,
-            None => self.plain_rest(),
-        };
+        let narrow = Rest::plain(Addresses::narrow(self.addresses), 0);
+        let Rest { addresses, role, tunnel, flow_label, icmp, has_mac } = *rest.unwrap_or(&narrow);
+        let by_flags =
+            || if self.protocol() == protocol::TCP { Role::of_tcp(self.tcp.flags) } else { Role::Unknown };
         let [mac @ .., _, _] = self.source_mac;
         Packet {
-            key: key_of(self.ports, &key),
+            key: key_of(self.ports, &addresses),
             direction: self.direction,
             at: self.at,
             bytes: self.bytes,
-            role,
+            role: role.unwrap_or_else(by_flags),
             tcp: self.tcp,
             first: FirstPacket {
                 source_mac: has_mac.then_some(mac),
@@ -204,65 +237,61 @@ impl Brief {
             tunnel,
         }
     }
+}
 
-    /// What a plain packet would have as its rest.
-    fn plain_rest(&self) -> Rest {
-        let is_tcp = self.protocol() == protocol::TCP;
-        Rest {
-            key: WideKey::narrow(self.addresses),
-            tunnel: 0,
-            flow_label: 0,
-            role: if is_tcp { Role::of_tcp(self.tcp.flags) } else { Role::Unknown },
-            icmp: None,
-            has_mac: true,
-        }
-    }
+/// IPv4 addresses and ports, those of the source in the upper halves, with the lower end in front; and whether that is the
+/// destination. Branchless: which one it is, is as good as random.
+#[inline(always)]
+fn in_order(addresses: u64, ports: u32) -> (u64, u32, bool) {
+    let turned = (addresses.rotate_left(ADDRESS_BITS), ports.rotate_left(PORT_BITS));
+    // Addresses decide, and ports where these are the same; with both ends exchanged the lower one is in front of the other.
+    let swapped = joined(turned.0, turned.1.into()) < joined(addresses, ports.into());
+    let (addresses, ports) = if swapped { turned } else { (addresses, ports) };
+    (addresses, ports, swapped)
+}
+
+/// The same of IPv6 addresses, the source's and the destination's.
+#[inline(always)]
+fn in_order_ipv6([source, destination]: [u128; 2], ports: u32) -> ([u128; 2], u32, bool) {
+    let turned = ports.rotate_left(PORT_BITS);
+    let swapped = (destination < source) | (destination == source) & (turned < ports);
+    let mask = 0u128.wrapping_sub(swapped.into());
+    let changed = (source ^ destination) & mask;
+    ([source ^ changed, destination ^ changed], if swapped { turned } else { ports }, swapped)
 }
 
 /// What a packet that is not plain has beside its brief.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 pub(crate) struct Rest {
-    pub(crate) key: WideKey,
+    pub(crate) addresses: Addresses,
     /// As [`Packet::tunnel`].
     pub(crate) tunnel: u32,
     flow_label: u32,
-    role: Role,
+    /// `None`: what its TCP flags prove, if anything.
+    role: Option<Role>,
     icmp: Option<(u8, u8)>,
     has_mac: bool,
 }
 const _: () = assert!(size_of::<Rest>() == 64);
 
 impl Rest {
-    /// That of a plain packet with a wide key, and whether its source is the higher end. `tunnel` is the tunnel's key word and its
-    /// place, 0 and 0 outside.
+    /// A place for one.
+    pub(crate) const NOTHING: Rest = Rest::plain(Addresses::narrow(0), 0);
+
+    /// That of a plain packet, `tunnel` the place of its tunnel or 0.
     #[inline(always)]
-    pub(crate) fn of_plain(
-        family: Family,
-        [source, destination]: [u128; 2],
-        tunnel: (u64, u32),
-        flow_label: u32,
-        flags: u8,
-        packet: &PlainPacket,
-    ) -> (Rest, bool) {
-        let [s0, s1, d0, d1] = packet.ports.to_be_bytes();
-        let source = Endpoint { address: source, port: u16::from_be_bytes([s0, s1]) };
-        let destination = Endpoint { address: destination, port: u16::from_be_bytes([d0, d1]) };
-        let (key, direction) = FlowKey::canonical(family, packet.protocol, source, destination);
-        let key = WideKey { tunnel: tunnel.0, ..WideKey::of(&key) };
-        // Of a datagram, which has no flags, they prove nothing.
-        let role = Role::of_tcp(flags);
-        let rest = Rest { key, tunnel: tunnel.1, flow_label, role, icmp: None, has_mac: true };
-        (rest, direction == Direction::HiToLo)
+    pub(crate) const fn plain(addresses: Addresses, tunnel: u32) -> Rest {
+        Rest { addresses, tunnel, flow_label: 0, role: None, icmp: None, has_mac: true }
     }
 
     #[inline(always)]
     pub(crate) fn of(packet: &Packet) -> Rest {
         Rest {
-            key: WideKey::of(&packet.key),
+            addresses: Addresses::of(&packet.key),
             tunnel: packet.tunnel,
             flow_label: packet.first.flow_label,
-            role: packet.role,
+            role: Some(packet.role),
             icmp: packet.first.icmp,
             has_mac: packet.first.source_mac.is_some(),
         }
@@ -273,6 +302,7 @@ impl Rest {
 mod tests {
     use super::*;
     use crate::cold::tests::packets;
+    use crate::key::{Endpoint, Family, FlowKey};
     use proptest::prelude::*;
 
     proptest! {

@@ -1,9 +1,8 @@
 //! The packets of one burst with what only some of them carry beside the common part. Taken once, used again for each burst.
 
 use crate::brief::{Brief, PlainPacket, Rest};
-use crate::key::Family;
 use crate::packet::{Packet, Quote, TcpSegment};
-use crate::tunnel::Tunnel;
+use crate::tunnel::{PlainVxlan, Tunnel};
 
 /// Packets on their way to [`crate::Writer::update`]. Allocates only where it is pushed beyond its capacity.
 #[derive(Clone, Debug, Default)]
@@ -11,11 +10,24 @@ pub struct Burst {
     /// One for each packet, and places for more.
     briefs: Vec<Brief>,
     len: usize,
-    /// Of the packets that are more than their briefs.
+    /// As many; what is in them is of packets that are more than their briefs.
     rests: Vec<Rest>,
-    tunnels: Vec<Tunnel>,
+    /// As many; of packets in tunnels.
+    tunnels: Vec<Outer>,
     /// Each with the packets that were there when it came.
     quotes: Vec<(usize, Quote)>,
+}
+
+/// The outermost tunnel of a packet.
+#[derive(Clone, Copy, Debug)]
+enum Outer {
+    Any(Tunnel),
+    Vxlan(PlainVxlan),
+}
+
+impl Outer {
+    /// A place for one.
+    const NOTHING: Outer = Outer::Vxlan(PlainVxlan { addresses: 0, ports: 0, vni: 0 });
 }
 
 /// A place in a burst for one more packet.
@@ -34,14 +46,56 @@ impl Place<'_> {
     }
 }
 
+/// A place in a burst for a packet with a wide key.
+#[derive(Debug)]
+pub struct WidePlace<'a> {
+    brief: &'a mut Brief,
+    rest: &'a mut Rest,
+    tunnel: &'a mut Outer,
+    len: &'a mut usize,
+}
+
+impl WidePlace<'_> {
+    /// Fills in the TCP header, all zero for other protocols: before the packet is pushed.
+    #[inline(always)]
+    pub fn set_tcp(&mut self, tcp: TcpSegment) {
+        self.brief.set_tcp(tcp);
+    }
+
+    /// Adds a plain packet in IPv6, from the first of `addresses` to the second.
+    #[inline(always)]
+    pub fn push_ipv6(self, addresses: [u128; 2], flow_label: u32, packet: &PlainPacket) {
+        let number = number(*self.len);
+        self.brief.set_plain_ipv6((self.rest, number), addresses, flow_label, packet);
+        *self.len += 1;
+    }
+
+    /// Adds a plain packet in IPv4 and the outermost tunnel it came in, which is part of its key; `addresses` has the source in the
+    /// upper half.
+    #[inline(always)]
+    pub fn push_in(self, tunnel: PlainVxlan, addresses: u64, packet: &PlainPacket) {
+        *self.tunnel = Outer::Vxlan(tunnel);
+        let number = number(*self.len);
+        self.brief.set_plain_in((self.rest, number), tunnel.key_word(), addresses, packet);
+        *self.len += 1;
+    }
+}
+
+/// The number, from 1, of what lies at `place`.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a burst is short")]
+fn number(place: usize) -> u32 {
+    place as u32 + 1
+}
+
 impl Burst {
     /// An empty burst with room for `packets`, each of them in a tunnel and quoting another.
     pub fn with_capacity(packets: usize) -> Burst {
         Burst {
             briefs: vec![Brief::NOTHING; packets],
             len: 0,
-            rests: Vec::with_capacity(packets),
-            tunnels: Vec::with_capacity(packets),
+            rests: vec![Rest::NOTHING; packets],
+            tunnels: vec![Outer::NOTHING; packets],
             quotes: Vec::with_capacity(packets),
         }
     }
@@ -53,68 +107,43 @@ impl Burst {
         briefs.get_mut(*len).map(|brief| Place { brief, len })
     }
 
-    /// Adds a plain packet in IPv6, from the first of `addresses` to the second; `tcp` is all zero for other protocols.
+    /// The same for a packet with a wide key.
     #[inline(always)]
-    pub fn push_plain_ipv6(
-        &mut self,
-        addresses: [u128; 2],
-        flow_label: u32,
-        tcp: TcpSegment,
-        packet: &PlainPacket,
-    ) {
-        let (rest, swapped) = Rest::of_plain(Family::V6, addresses, (0, 0), flow_label, tcp.flags, packet);
-        self.push_plain_wide(rest, swapped, tcp, packet);
-    }
-
-    /// Adds a plain packet in IPv4 and the outermost tunnel it came in, which is part of its key.
-    #[inline(always)]
-    pub fn push_plain_in(
-        &mut self,
-        tunnel: &Tunnel,
-        addresses: [u128; 2],
-        tcp: TcpSegment,
-        packet: &PlainPacket,
-    ) {
-        self.tunnels.push(*tunnel);
-        let place = u32::try_from(self.tunnels.len()).unwrap_or(0);
-        let tunnel = (tunnel.key_word(), place);
-        let (rest, swapped) = Rest::of_plain(Family::V4, addresses, tunnel, 0, tcp.flags, packet);
-        self.push_plain_wide(rest, swapped, tcp, packet);
-    }
-
-    #[inline(always)]
-    fn push_plain_wide(&mut self, rest: Rest, swapped: bool, tcp: TcpSegment, packet: &PlainPacket) {
-        self.rests.push(rest);
-        let rest = u32::try_from(self.rests.len()).unwrap_or(0);
-        if self.len == self.briefs.len() {
-            self.briefs.push(Brief::NOTHING);
-        }
-        if let Some(brief) = self.briefs.get_mut(self.len) {
-            brief.set_tcp(tcp);
-            brief.set_plain_wide(rest, swapped, packet);
-            self.len += 1;
-        }
+    pub fn wide_place(&mut self) -> Option<WidePlace<'_>> {
+        let Burst { briefs, len, rests, tunnels, .. } = self;
+        let (brief, rest) = (briefs.get_mut(*len)?, rests.get_mut(*len)?);
+        Some(WidePlace { brief, rest, tunnel: tunnels.get_mut(*len)?, len })
     }
 
     /// Adds a packet outside tunnels.
-    #[inline(always)]
+    #[inline]
     pub fn push(&mut self, packet: Packet) {
-        self.rests.push(Rest::of(&packet));
-        let place = u32::try_from(self.rests.len()).unwrap_or(0);
-        let brief = Brief::of(&packet, place);
-        match self.briefs.get_mut(self.len) {
-            Some(vacant) => *vacant = brief,
-            None => self.briefs.push(brief),
+        if self.len == self.briefs.len() {
+            self.grow();
         }
-        self.len += 1;
+        let number = number(self.len);
+        if let Some(WidePlace { brief, rest, len, .. }) = self.wide_place() {
+            *rest = Rest::of(&packet);
+            *brief = Brief::of(&packet, number);
+            *len += 1;
+        }
     }
 
     /// Adds a packet and the outermost tunnel it came in.
-    #[inline(always)]
+    #[inline]
     pub fn push_in(&mut self, tunnel: Tunnel, packet: Packet) {
-        self.tunnels.push(tunnel);
-        let place = u32::try_from(self.tunnels.len()).unwrap_or(0);
-        self.push(Packet { tunnel: place, ..packet });
+        if self.len == self.briefs.len() {
+            self.grow();
+        }
+        self.tunnels[self.len] = Outer::Any(tunnel);
+        self.push(Packet { tunnel: number(self.len), ..packet });
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.briefs.push(Brief::NOTHING);
+        self.rests.push(Rest::NOTHING);
+        self.tunnels.push(Outer::NOTHING);
     }
 
     /// Adds what an ICMP error says of another flow. It is said behind the packets pushed before it.
@@ -150,12 +179,6 @@ impl Burst {
         brief.unfold(self.rest(brief))
     }
 
-    /// Whether more than half of the packets are more than their briefs.
-    #[inline]
-    pub(crate) fn is_mostly_more(&self) -> bool {
-        2 * self.rests.len() > self.len
-    }
-
     /// The rest of the packet with this brief, if it is more than that.
     #[inline]
     pub(crate) fn rest(&self, brief: &Brief) -> Option<&Rest> {
@@ -163,8 +186,12 @@ impl Burst {
     }
 
     /// The tunnel of one of its packets.
-    pub fn tunnel_of(&self, packet: &Packet) -> Option<&Tunnel> {
-        packet.tunnel_among(&self.tunnels)
+    #[inline]
+    pub fn tunnel_of(&self, packet: &Packet) -> Option<Tunnel> {
+        match self.tunnels.get((packet.tunnel as usize).wrapping_sub(1))? {
+            Outer::Any(tunnel) => Some(*tunnel),
+            Outer::Vxlan(plain) => Some(Tunnel::from(*plain)),
+        }
     }
 
     /// What the burst's ICMP errors say, each with the number of packets before it.
@@ -177,11 +204,6 @@ impl Burst {
     #[inline]
     pub fn clear(&mut self) {
         self.len = 0;
-        // Few bursts have any.
-        if !self.rests.is_empty() {
-            self.rests.clear();
-            self.tunnels.clear();
-        }
         self.quotes.clear();
     }
 }

@@ -1,26 +1,23 @@
-//! What a slot keeps of the flow's first packets, and the parts of its key that the hot line has no room for: one line.
+//! What a slot keeps of the flow's first packets, and what its other lines have no room for: one line.
 //!
 //! Written by the Writer alone, inside the slot's version.
 
 use crate::details::DetailsId;
 use crate::event::NetworkError;
 use crate::events::EVENTS_IN_COLD;
-use crate::hash::KeyHasher;
-use crate::key::{Family, FlowKey};
-use crate::key_words::{KeyWords, WideKey, halves, is_narrow, joined, key_of};
+use crate::key_words::KeyKind;
 use crate::packet::{FirstPacket, Packet, PortId};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::time::Nanos;
 
-/// Written when the flow opens; after that by SYNs their numbers, by events their words where the key leaves them, and seldom the
-/// word of details and error, and that the tunnel is told.
+/// Written when the flow opens; after that by SYNs their numbers, by events or exchanges their words, and seldom the word of
+/// details and error.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct Cold {
-    /// Of a wide key: the upper half of the lower address, and both halves of the higher one; what is missing is in the hot
-    /// line under [`KeyHasher::mask`]. Of a flow whose key is narrow: events, see [`crate::events`].
-    addresses_or_events: [AtomicU64; 3],
-    /// Id of the tunnel in the key; its kind is among the facts.
+    /// Of a flow whose key is narrow: events, see [`crate::events`]. Of any other: exchanges, see [`crate::exchanges`].
+    pub(crate) events_or_exchanges: [AtomicU64; 3],
+    /// Id of the tunnel in the key; its kind is among the facts. Read where the key has no other place for it.
     tunnel_id: AtomicU32,
     /// The first of the flow's blocks of details in the lower 28 bits, what its conversation failed at in the upper four.
     details_and_error: AtomicU32,
@@ -34,19 +31,13 @@ pub(crate) struct Cold {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Cold>() == 64);
 
-/// The flow's details tell its tunnel, and no packet in it has more to tell of that; among the facts.
-const TUNNEL_TOLD: u64 = 1 << 55;
 /// Where the tunnel's kind begins in the facts; it has the uppermost eight bits.
 const TUNNEL_KIND_SHIFT: u32 = 56;
 
 impl Cold {
     pub(crate) fn open(&self, packet: &Packet) {
-        if !is_narrow(&packet.key) {
-            let [lo_high, _] = halves(packet.key.lo_address);
-            let [high, low] = halves(packet.key.hi_address);
-            for (word, value) in self.addresses_or_events.iter().zip([lo_high, high, low]) {
-                word.store(value, Ordering::Relaxed);
-            }
+        if KeyKind::of(&packet.key).is_wide() {
+            self.events_or_exchanges.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         }
         #[expect(clippy::cast_possible_truncation, reason = "the lower half is the id")]
         self.tunnel_id.store(packet.key.tunnel as u32, Ordering::Relaxed);
@@ -66,62 +57,25 @@ impl Cold {
             | u64::from(first.flow_label & 0x000f_ffff) << 32
             | u64::from(first.source_mac.is_some()) << 52
             | u64::from(first.icmp.is_some()) << 53
-            | u64::from(packet.key.family == Family::V6) << 54
             | (packet.key.tunnel >> 32) << TUNNEL_KIND_SHIFT;
         self.facts.store(facts, Ordering::Relaxed);
     }
 
-    /// Whether the parts of a wide key kept here are `key`'s. Of two keys that share these parts and the first word of the hot
-    /// line, the one is the other.
-    #[inline]
-    pub(crate) fn holds(&self, key: &WideKey) -> bool {
-        let (lo_high, hi_address) = self.kept_addresses();
-        (lo_high == halves(key.lo_address)[0])
-            & (hi_address == key.hi_address)
-            & (self.tunnel() == key.tunnel)
-            & (self.family() == key.family)
-    }
-
-    /// The upper half of the lower address, and the higher address.
-    #[inline]
-    fn kept_addresses(&self) -> (u64, u128) {
-        let [lo_high, high, low] = self.words();
-        (lo_high, joined(high, low))
-    }
-
-    #[inline]
-    fn words(&self) -> [u64; 3] {
-        self.addresses_or_events.each_ref().map(|word| word.load(Ordering::Relaxed))
-    }
-
     /// The words for events of a flow whose key is narrow.
     pub(crate) fn events(&self) -> [u64; EVENTS_IN_COLD] {
-        let words = self.words();
+        let words = self.events_or_exchanges.each_ref().map(|word| word.load(Ordering::Relaxed));
         std::array::from_fn(|at| words[at])
     }
 
     pub(crate) fn put_event(&self, place: usize, event: u64) {
-        self.addresses_or_events[place].store(event, Ordering::Relaxed);
+        self.events_or_exchanges[place].store(event, Ordering::Relaxed);
     }
 
+    /// [`crate::FlowKey::tunnel`].
     #[inline]
-    fn family(&self) -> Family {
-        if self.facts.load(Ordering::Relaxed) >> 54 & 1 == 1 { Family::V6 } else { Family::V4 }
-    }
-
-    fn tunnel(&self) -> u64 {
+    pub(crate) fn tunnel(&self) -> u64 {
         let kind = self.facts.load(Ordering::Relaxed) >> TUNNEL_KIND_SHIFT;
         kind << 32 | u64::from(self.tunnel_id.load(Ordering::Relaxed))
-    }
-
-    /// Whether there is nothing to note of the tunnel of a packet.
-    #[inline]
-    pub(crate) fn tunnel_is_told(&self) -> bool {
-        self.facts.load(Ordering::Relaxed) & TUNNEL_TOLD != 0
-    }
-
-    pub(crate) fn set_tunnel_told(&self) {
-        self.facts.store(self.facts.load(Ordering::Relaxed) | TUNNEL_TOLD, Ordering::Relaxed);
     }
 
     pub(crate) fn details(&self) -> DetailsId {
@@ -162,32 +116,19 @@ impl Cold {
             icmp: (facts >> 53 & 1 == 1).then_some(((facts >> 16) as u8, (facts >> 24) as u8)),
         }
     }
-
-    /// The key of the flow, from this line and what the hot line has of it.
-    pub(crate) fn key(&self, hot: &KeyWords, hasher: &KeyHasher) -> FlowKey {
-        let [first, ports] = hot.hot;
-        let family = self.family();
-        if !hot.wide {
-            return key_of(ports, &WideKey { tunnel: self.tunnel(), family, ..WideKey::narrow(first) });
-        }
-        let (lo_high, hi_address) = self.kept_addresses();
-        let lo_low = first ^ hasher.mask(lo_high, hi_address, self.tunnel(), family);
-        let lo_address = joined(lo_high, lo_low);
-        key_of(ports, &WideKey { lo_address, hi_address, tunnel: self.tunnel(), family })
-    }
 }
 
 #[cfg(all(test, not(loom)))]
 pub(crate) mod tests {
     use super::*;
-    use crate::key::{Direction, protocol};
+    use crate::key::{Direction, Family, FlowKey, protocol};
     use crate::packet::{Role, TcpSegment};
     use proptest::prelude::*;
 
     prop_compose! {
         pub(crate) fn packets()(
             lo in any::<u128>(), hi in any::<u128>(), ports in any::<(u16, u16)>(), protocol in any::<u8>(),
-            v6 in any::<bool>(), vlans in 0u32..1 << 24, tunnel in 0u64..1 << 40, mac in any::<Option<[u8; 6]>>(),
+            v6 in any::<bool>(), vlans in 0u32..1 << 24, tunnel in prop_oneof![Just(0), 0u64..1 << 40], mac in any::<Option<[u8; 6]>>(),
             ttl in any::<u8>(), class in any::<u8>(), label in 0u32..1 << 20, icmp in any::<Option<(u8, u8)>>(),
             one_way in any::<Option<bool>>(), port in any::<u16>(), at in any::<u64>(),
         ) -> Packet {
@@ -215,13 +156,11 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn key_and_first_packet_survive_the_slot(packet in packets(), seed: u64) {
-            let (cold, hasher) = (Cold::default(), KeyHasher::new(seed));
+        fn the_first_packet_survives_the_line(packet in packets()) {
+            let cold = Cold::default();
             cold.open(&packet);
-            prop_assert_eq!(cold.key(&hasher.words(&packet.key), &hasher), packet.key);
-            prop_assert_eq!(cold.first_packet(), packet.first);
-            prop_assert_eq!(cold.first_seen(), packet.at);
-            prop_assert!(is_narrow(&packet.key) || cold.holds(&WideKey::of(&packet.key)));
+            prop_assert_eq!((cold.first_packet(), cold.first_seen()), (packet.first, packet.at));
+            prop_assert_eq!(cold.tunnel(), packet.key.tunnel);
             cold.set_details(DetailsId(77));
             cold.set_error(NetworkError::FragmentationNeeded);
             cold.set_details(DetailsId(78));

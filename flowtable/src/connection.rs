@@ -4,11 +4,12 @@
 
 use crate::events::EVENTS_IN_CONN;
 use crate::key::Direction;
+use crate::key_words::KEPT;
 use crate::packet::tcp_flag;
 use crate::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use crate::time::Nanos;
 
-/// Written by every TCP segment.
+/// Written by every TCP segment. Of wide keys every packet reads it.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct Track {
@@ -20,16 +21,13 @@ pub(crate) struct Track {
     pub(crate) acknowledged: [AtomicU32; 2],
     /// The window announced with it.
     pub(crate) windows: [AtomicU16; 2],
-    /// Exchanges measured.
-    pub(crate) exchanges: AtomicU32,
+    /// [`Marks`] in the lower half, and 16 bits of the latest exchange.
+    marks_and_exchange: AtomicU32,
     /// When the initiator last sent a request; while [`Marks::CALLING`] stands, its last SYN.
     pub(crate) asked_at: AtomicU64,
-    /// Sum of all exchanges, ns.
-    pub(crate) exchange_sum: AtomicU64,
-    /// The latest exchange in ns above 16 bits of [`Marks`].
-    exchange_and_marks: AtomicU64,
-    /// Their jitter in ns, the bits of an `f64`.
-    pub(crate) exchange_jitter: AtomicU64,
+    /// Of a flow whose key is narrow: exchanges, see [`crate::exchanges`]. Of any other, whatever its protocol, what the hot line
+    /// has not of its key: [`crate::key_words::Addresses::kept`], written when it opens.
+    pub(crate) exchanges_or_key: [AtomicU64; KEPT],
 }
 
 /// Written by handshake, close and rare flags, and by what else is an event.
@@ -128,28 +126,57 @@ impl Marks {
 }
 
 const MARK_BITS: u32 = 16;
-/// Longest exchange told apart: 78 hours.
-const EXCHANGE_MAX_NS: u64 = u64::MAX >> MARK_BITS;
 
 impl Track {
-    pub(crate) fn reset(&self) {
-        for word in self.common_flag_at.iter().chain([&self.exchanges]) {
+    /// Begins a flow; `kept` is what this line has of its key, zeros of a narrow one.
+    pub(crate) fn open(&self, kept: [u64; KEPT]) {
+        for word in self.common_flag_at.iter().chain([&self.marks_and_exchange]) {
             word.store(0, Ordering::Relaxed);
         }
-        for word in [&self.exchange_sum, &self.exchange_and_marks, &self.exchange_jitter] {
-            word.store(0, Ordering::Relaxed);
+        for (word, value) in self.exchanges_or_key.iter().zip(kept) {
+            word.store(value, Ordering::Relaxed);
         }
+    }
+
+    /// What this line has of a wide key.
+    #[inline(always)]
+    pub(crate) fn kept(&self) -> [u64; KEPT] {
+        self.exchanges_or_key.each_ref().map(|word| word.load(Ordering::Relaxed))
+    }
+
+    /// Whether `kept` is what this line has of the flow's key, which is wide.
+    #[inline(always)]
+    pub(crate) fn holds(&self, kept: &[u64; KEPT]) -> bool {
+        self.kept().iter().zip(kept).fold(0, |other, (word, wanted)| other | word ^ wanted) == 0
     }
 
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the marks are the lowest bits")]
     pub(crate) fn marks(&self) -> Marks {
-        Marks(self.exchange_and_marks.load(Ordering::Relaxed) as u16)
+        Marks(self.marks_and_exchange.load(Ordering::Relaxed) as u16)
     }
 
     #[inline]
     pub(crate) fn set_marks(&self, marks: Marks) {
-        self.put_exchange(self.exchange(), marks);
+        self.put_marks(self.beside_marks(), marks);
+    }
+
+    /// The 16 bits that [`Track::end_request`] was told.
+    #[inline]
+    pub(crate) fn beside_marks(&self) -> u16 {
+        (self.marks_and_exchange.load(Ordering::Relaxed) >> MARK_BITS) as u16
+    }
+
+    /// No request waits any more. Keeps 16 bits of the exchange.
+    #[inline]
+    pub(crate) fn end_request(&self, beside: u16) {
+        self.put_marks(beside, self.marks().without(Marks::ASKED));
+    }
+
+    #[inline]
+    fn put_marks(&self, beside: u16, marks: Marks) {
+        let word = u32::from(beside) << MARK_BITS | u32::from(marks.0);
+        self.marks_and_exchange.store(word, Ordering::Relaxed);
     }
 
     /// Notes which side asks.
@@ -162,25 +189,14 @@ impl Track {
     /// Notes what `way` sent at `at_ns` as data of a request where `data` is 1 and that side asks. Gives [`Marks::ASKED`] as it was
     /// before where `data` is 1 and that side answers, else 0. Directions are hard to predict, so there is no branch.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the word it was, and one of its lower bits")]
     pub(crate) fn ask(&self, data: u64, way: Direction, at_ns: u64) -> u64 {
-        let before = self.exchange_and_marks.load(Ordering::Relaxed);
+        let before = u64::from(self.marks_and_exchange.load(Ordering::Relaxed));
         let asks = data & before >> (Marks::ASKS_BIT + way as u32);
         let asked_at = self.asked_at.load(Ordering::Relaxed);
         self.asked_at.store(std::hint::select_unpredictable(asks != 0, at_ns, asked_at), Ordering::Relaxed);
-        self.exchange_and_marks.store(before | asks << Marks::ASKED_BIT, Ordering::Relaxed);
+        self.marks_and_exchange.store((before | asks << Marks::ASKED_BIT) as u32, Ordering::Relaxed);
         before & (data ^ asks) << Marks::ASKED_BIT
-    }
-
-    /// The latest exchange, ns.
-    #[inline]
-    pub(crate) fn exchange(&self) -> u64 {
-        self.exchange_and_marks.load(Ordering::Relaxed) >> MARK_BITS
-    }
-
-    #[inline]
-    pub(crate) fn put_exchange(&self, ns: u64, marks: Marks) {
-        let word = ns.min(EXCHANGE_MAX_NS) << MARK_BITS | u64::from(marks.0);
-        self.exchange_and_marks.store(word, Ordering::Relaxed);
     }
 }
 
@@ -257,14 +273,6 @@ pub(crate) fn flags_at(track: &Track, conn: &Conn) -> [(u8, u32); 8] {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exchange_and_marks_do_not_disturb_each_other() {
-        let track = Track::default();
-        track.put_exchange(123_456_789, Marks(Marks::ASKED | Marks::SND));
-        track.set_marks(track.marks().without(Marks::ASKED));
-        assert_eq!((track.exchange(), track.marks()), (123_456_789, Marks(Marks::SND)));
-    }
 
     #[test]
     fn the_words_of_a_handshake_and_of_a_close_do_not_disturb_each_other() {

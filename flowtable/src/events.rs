@@ -14,7 +14,7 @@ use crate::time::Nanos;
 /// Events beside those of the handshake that [`Conn::events`] keeps.
 #[cfg(not(loom))]
 pub(crate) const EVENTS_IN_CONN: usize = 2;
-/// Events kept in the cold line of a flow whose key is narrow, where that of another has addresses.
+/// Events kept in the cold line of a flow whose key is narrow, where that of another has exchanges.
 #[cfg(not(loom))]
 pub(crate) const EVENTS_IN_COLD: usize = 3;
 /// The first events of a flow, which later ones do not displace.

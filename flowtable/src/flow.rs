@@ -6,6 +6,7 @@ use crate::connection::{Conn, Track};
 use crate::details::{Block, Count, Kind, block_of};
 use crate::event::{EventDetail, EventKind, NetworkError};
 use crate::events::{self, Place};
+use crate::exchanges::Exchanges;
 use crate::free_blocks::FreeBlocks;
 use crate::key::Direction;
 use crate::slot::{Hot, Lines, Meta, SlotId};
@@ -59,6 +60,10 @@ impl<'a> Flow<'a> {
         self.hot.meta.store(meta.0, Ordering::Relaxed);
     }
 
+    pub(crate) fn exchanges(&self) -> Exchanges<'a> {
+        Exchanges::of(self.meta().is_wide(), self.track, self.cold)
+    }
+
     /// The flow's block of `kind`, if it has one.
     pub(crate) fn own_block(&self, kind: Kind) -> Option<&'a Block> {
         block_of(self.blocks, self.cold.details(), kind)
@@ -85,7 +90,7 @@ impl<'a> Flow<'a> {
         if !self.followed.events.keeps(kind) {
             return;
         }
-        let (wide, offset_ns) = (self.meta().has(Meta::WIDE), at.since(self.cold.first_seen()));
+        let (wide, offset_ns) = (self.meta().is_wide(), at.since(self.cold.first_seen()));
         match events::note(self.track, self.conn, wide, kind, offset_ns) {
             (Place::Handshake, _) => {}
             (Place::Conn(place), word) => self.conn.events[place].store(word, Ordering::Relaxed),
@@ -123,7 +128,9 @@ impl<'a> Flow<'a> {
                     block.put_tunnel(tunnel, way);
                     // WireGuard's later messages add to the first.
                     if tunnel.kind != TunnelKind::Wireguard {
-                        self.cold.set_tunnel_told();
+                        let mut meta = self.meta();
+                        meta.set(Meta::TOLD);
+                        self.set_meta(meta);
                     }
                 }
             }

@@ -103,11 +103,11 @@ mod tests {
         let slots: Slab<Busy> = Slab::zeroed(4).unwrap();
         let mut free = FreeSlots::all();
         assert_eq!([0, 1, 2].map(|_| free.take(&slots)), [0, 1, 2].map(|slot| Some(SlotId(slot))));
-        slots[1].hot.meta.store(Meta::LIVE | Meta::WIDE, Ordering::Relaxed);
+        slots[1].hot.meta.store(Meta::LIVE | Meta::TOLD, Ordering::Relaxed);
         for slot in [2, 0, 1] {
             free.give_back(&slots, SlotId(slot));
         }
-        assert_eq!(slots[1].hot.meta.load(Ordering::Relaxed), Meta::WIDE);
+        assert_eq!(slots[1].hot.meta.load(Ordering::Relaxed), Meta::TOLD);
         let taken: Vec<u32> = std::iter::from_fn(|| free.take(&slots)).map(|slot| slot.0).collect();
         assert_eq!(taken, [1, 0, 2, 3]);
         free.give_back(&slots, SlotId(3));

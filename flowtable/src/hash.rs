@@ -1,17 +1,16 @@
 //! The seeded hash of a key: a few multiplications, and without the seeds nobody can aim at a bucket.
 
-use std::hash::{BuildHasher, Hasher};
-
 use crate::index::KeyHash;
-use crate::key::{Family, FlowKey};
-use crate::key_words::{KeyWords, WideKey, halves, is_narrow, joined, narrow_addresses, ports_word};
+use crate::key::FlowKey;
+use crate::key_words::{Addresses, KEPT, KeyWords, halves, ports_word};
 
 /// Hashes keys for the index, and wide keys to the fingerprint kept in the hot line.
 #[derive(Clone)]
 pub(crate) struct KeyHasher {
     /// One for each word of a key in the hot line, and a factor for what their product is folded to.
     bucket: [u64; 3],
-    fingerprint: ahash::RandomState,
+    /// One for each word of [`KeyHasher::mask`].
+    mask: [u64; KEPT + 1],
 }
 
 impl KeyHasher {
@@ -27,34 +26,31 @@ impl KeyHasher {
         KeyHasher {
             // An even factor would lose bits.
             bucket: [word(1), word(2), word(3) | 1],
-            fingerprint: ahash::RandomState::with_seeds(word(5), word(6), word(7), word(8)),
+            mask: [word(5), word(6), word(7), word(8)],
         }
     }
 
     /// The first word of a wide key in the hot line, which stands for all that does not fit there: the lower half of the lower
-    /// address under [`KeyHasher::mask`], so that the slot need not keep that half a second time.
-    #[inline]
-    pub(crate) fn fingerprint(&self, key: &WideKey) -> u64 {
-        let [high, low] = halves(key.lo_address);
-        low ^ self.mask(high, key.hi_address, key.tunnel, key.family)
+    /// address under [`KeyHasher::mask`], so that the slot need not keep that half a second time. Of `addresses` with this word in
+    /// the place of `low` it gives back `low`.
+    #[inline(always)]
+    pub(crate) fn fingerprint(&self, addresses: &Addresses) -> u64 {
+        addresses.low ^ self.mask(addresses)
     }
 
-    /// A hash of all that a wide key has beside its ports and the lower half of its lower address, `lo_high` being the upper
-    /// one.
-    #[inline]
-    pub(crate) fn mask(&self, lo_high: u64, hi_address: u128, tunnel: u64, family: Family) -> u64 {
-        let mut hasher = self.fingerprint.build_hasher();
-        // In pairs of words, whose multiplications do not wait for each other.
-        hasher.write_u128(joined(lo_high, tunnel ^ family as u64));
-        hasher.write_u128(hi_address);
-        hasher.finish()
+    /// A hash of all that `addresses` have beside `low`: two folded products, which do not wait for each other.
+    #[inline(always)]
+    fn mask(&self, addresses: &Addresses) -> u64 {
+        let [first, second, third, fourth] = addresses.masking();
+        let [a, b, c, d] = self.mask;
+        folded(first ^ a, second ^ b) ^ folded(third ^ c, fourth ^ d)
     }
 
     #[inline]
     pub(crate) fn words(&self, key: &FlowKey) -> KeyWords {
-        let wide = !is_narrow(key);
-        let first = if wide { self.fingerprint(&WideKey::of(key)) } else { narrow_addresses(key) };
-        KeyWords { hot: [first, ports_word(key)], wide }
+        let addresses = Addresses::of(key);
+        let first = if addresses.kind().is_wide() { self.fingerprint(&addresses) } else { addresses.low };
+        KeyWords { hot: [first, ports_word(key)], kind: addresses.kind() }
     }
 
     /// The folded product of both words, as in ahash, which keys that an attacker chooses meet in only by chance, and a product
@@ -62,16 +58,22 @@ impl KeyHasher {
     #[inline]
     pub(crate) fn hash(&self, words: [u64; 2]) -> KeyHash {
         let [first, second, factor] = self.bucket;
-        let [high, low] = halves(u128::from(words[0] ^ first) * u128::from(words[1] ^ second));
-        KeyHash((high ^ low).wrapping_mul(factor))
+        KeyHash(folded(words[0] ^ first, words[1] ^ second).wrapping_mul(factor))
     }
+}
+
+/// Both halves of a product on each other.
+#[inline(always)]
+fn folded(a: u64, b: u64) -> u64 {
+    let [high, low] = halves(u128::from(a) * u128::from(b));
+    high ^ low
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::index::Index;
-    use crate::key::{Direction, Endpoint, protocol};
+    use crate::key::{Endpoint, Family, protocol};
     use crate::slot::SlotId;
     use proptest::prelude::*;
     use std::collections::HashSet;
@@ -116,16 +118,40 @@ mod tests {
         })
     }
 
+    /// The same of wide keys: addresses that go up in either half, and tunnels that do.
+    fn wide_in_steps() -> [fn(u32) -> FlowKey; 4] {
+        const SERVER: u128 = 0x2001_0db8_0000_0001_0000_0000_0000_0001;
+        [
+            |number| wide(0, SERVER + u128::from(number)),
+            |number| wide(0, SERVER + (u128::from(number) << 64)),
+            |number| wide(0, SERVER ^ u128::from(number.rotate_left(12)) << 80),
+            |number| FlowKey {
+                family: Family::V4,
+                ..wide(4 << 32 | u64::from(number >> 4), u128::from(number & 15))
+            },
+        ]
+    }
+
+    /// A key in `tunnel` with `address` at one end.
+    fn wide(tunnel: u64, address: u128) -> FlowKey {
+        let [client, server] =
+            [(address, 40_000), (77, 443)].map(|(address, port)| Endpoint { address, port });
+        let (key, _) = FlowKey::canonical(Family::V6, protocol::TCP, client, server);
+        FlowKey { tunnel, ..key }
+    }
+
+    fn key_of([client, server]: Ends) -> FlowKey {
+        let [client, server] =
+            [client, server].map(|(address, port)| Endpoint { address: address.into(), port });
+        FlowKey::canonical(Family::V4, protocol::TCP, client, server).0
+    }
+
     /// Entries that are not in their home bucket, and entries that share home bucket and tag with another one.
-    fn crowded(seed: u64, ends: impl Iterator<Item = Ends>) -> (usize, usize) {
+    fn crowded(seed: u64, keys: impl Iterator<Item = FlowKey>) -> (usize, usize) {
         let hasher = KeyHasher::new(seed);
         let mut index = Index::new(FLOWS as usize / 5 * 6).expect("memory for the index");
         let mut seen = HashSet::new();
-        for (slot, [client, server]) in (0..).zip(ends) {
-            let [client, server] =
-                [client, server].map(|(address, port)| Endpoint { address: address.into(), port });
-            let (key, _): (FlowKey, Direction) =
-                FlowKey::canonical(Family::V4, protocol::TCP, client, server);
+        for (slot, key) in (0..).zip(keys) {
             let hash = hasher.hash(hasher.words(&key).hot);
             assert!(index.insert(hash, SlotId(slot)), "there is room for flow {slot}");
             seen.insert(index.place_and_tag(hash));
@@ -137,24 +163,30 @@ mod tests {
         /// No part of a wide key is left out, and no two keys that differ in the lower half of an address alone ever meet.
         #[test]
         fn each_bit_of_a_wide_key_decides_its_first_word(
-            seed: u64, lo: u128, hi: u128, tunnel in 1u64..1 << 40, bit in 0u32..296, other: u64,
+            seed: u64, lo: u128, hi: u128, v6: bool, tunnel in prop_oneof![Just(0), 1u64..1 << 40], bit in 0u32..296,
+            other: u64,
         ) {
             let hasher = KeyHasher::new(seed);
-            let end = |address| Endpoint { address, port: 1 };
-            let (key, _) = FlowKey::canonical(Family::V6, protocol::UDP, end(lo), end(hi));
+            let first_word = |hasher: &KeyHasher, key: &FlowKey| hasher.words(key).hot[0];
+            let family = if v6 { Family::V6 } else { Family::V4 };
+            let (mask, tunnel) = if v6 { (u128::MAX, tunnel) } else { (u128::from(u32::MAX), tunnel.max(1)) };
+            let end = |address| Endpoint { address: address & mask, port: 1 };
+            let (key, _) = FlowKey::canonical(family, protocol::UDP, end(lo), end(hi));
             let key = FlowKey { tunnel, ..key };
             let mut changed = key;
             match bit {
-                0..128 => changed.lo_address ^= 1 << bit,
-                128..256 => changed.hi_address ^= 1 << (bit - 128),
+                0..128 => changed.lo_address ^= 1 << bit & mask,
+                128..256 => changed.hi_address ^= 1 << (bit - 128) & mask,
                 _ => changed.tunnel ^= 1 << (bit - 256),
             }
-            let first = hasher.fingerprint(&WideKey::of(&key));
-            prop_assert_ne!(first, hasher.fingerprint(&WideKey::of(&changed)));
-            prop_assert_ne!(first, hasher.fingerprint(&WideKey { family: Family::V4, ..WideKey::of(&key) }));
-            let moved = FlowKey { lo_address: key.lo_address ^ u128::from(other), ..key };
-            prop_assert_eq!(hasher.fingerprint(&WideKey::of(&moved)), first ^ other);
-            prop_assert_ne!(first, KeyHasher::new(!seed).fingerprint(&WideKey::of(&key)));
+            let first = first_word(&hasher, &key);
+            prop_assert_eq!(first == first_word(&hasher, &changed), key == changed);
+            let moved = FlowKey { lo_address: key.lo_address ^ u128::from(other) & mask, ..key };
+            prop_assert_eq!(first_word(&hasher, &moved), first ^ other & halves(mask)[1]);
+            prop_assert_ne!(first, first_word(&KeyHasher::new(!seed), &key));
+            let narrowed = FlowKey { lo_address: key.lo_address & 0xffff_ffff, hi_address: key.hi_address & 0xffff_ffff, ..key };
+            let of_family = |family| first_word(&hasher, &FlowKey { family, ..narrowed });
+            prop_assert_ne!(of_family(Family::V4), of_family(Family::V6));
         }
     }
 
@@ -180,7 +212,7 @@ mod tests {
         // 1,000,000 entries in 200,000 buckets of ten: by Poisson with a mean of 5, 0.02219 entries a bucket find no room at
         // home, which is 4,438, and some find none where they are passed on to either.
         for seed in [1, 2] {
-            let (displaced, ambiguous) = crowded(seed, attackers());
+            let (displaced, ambiguous) = crowded(seed, attackers().map(key_of));
             assert!((4_000..5_300).contains(&displaced), "{displaced} entries away from home");
             // Each has 5 others in its bucket, of which one in 65,535 has its tag: 38 pairs.
             assert!(ambiguous < 80, "{ambiguous} entries with the place and tag of another");
@@ -190,8 +222,10 @@ mod tests {
     #[test]
     fn keys_in_steps_crowd_no_bucket_either() {
         // As many away from home as in the test before, where keys are as good as random; fewer would be no fault.
-        for (seed, flow) in (1..).zip(in_steps()) {
-            let (displaced, ambiguous) = crowded(seed, (0..FLOWS).map(flow));
+        let narrow = in_steps().map(|flow| (0..FLOWS).map(flow).map(key_of).collect::<Vec<_>>());
+        let wide = wide_in_steps().map(|flow| (0..FLOWS).map(flow).collect());
+        for (seed, keys) in (1..).zip(narrow.into_iter().chain(wide)) {
+            let (displaced, ambiguous) = crowded(seed, keys.into_iter());
             assert!(displaced < 5_300, "set {seed}: {displaced} entries away from home");
             assert!(ambiguous < 80, "set {seed}: {ambiguous} entries with the place and tag of another");
         }

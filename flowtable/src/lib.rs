@@ -10,6 +10,7 @@ mod connection;
 mod details;
 mod event;
 mod events;
+mod exchanges;
 mod exclusions;
 mod flow;
 mod free_blocks;
@@ -41,7 +42,7 @@ mod version;
 mod writer;
 
 pub use brief::{Brief, PlainPacket};
-pub use burst::{Burst, Place};
+pub use burst::{Burst, Place, WidePlace};
 pub use event::{Event, EventDetail, EventKind, NetworkError};
 pub use exclusions::{Exclusion, Exclusions, MAX_EXCLUSIONS};
 pub use key::{Direction, Endpoint, Family, FlowKey, protocol};
@@ -56,6 +57,6 @@ pub use table::{BYTES_PER_DETAILS, BYTES_PER_FLOW, TableConfig, TableStats, tabl
 pub use tcp::TcpState;
 pub use time::{Nanos, duration_ns};
 pub use timeouts::Timeouts;
-pub use tunnel::{Tunnel, TunnelKind};
+pub use tunnel::{PlainVxlan, Tunnel, TunnelKind};
 pub use version::Version;
 pub use writer::{BurstOutcome, MAX_BURST, Writer};

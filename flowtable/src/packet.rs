@@ -3,7 +3,6 @@
 use crate::event::NetworkError;
 use crate::key::{Direction, FlowKey};
 use crate::time::Nanos;
-use crate::tunnel::Tunnel;
 
 /// TCP header flags in wire order, FIN lowest (RFC 9293 §3.1, RFC 3168 for ECE and CWR).
 pub mod tcp_flag {
@@ -117,12 +116,4 @@ pub struct Quote {
     pub error: NetworkError,
     /// When the error was received.
     pub at: Nanos,
-}
-
-impl Packet {
-    /// Its tunnel among those of its burst.
-    #[inline]
-    pub(crate) fn tunnel_among<'a>(&self, tunnels: &'a [Tunnel]) -> Option<&'a Tunnel> {
-        tunnels.get((self.tunnel as usize).wrapping_sub(1))
-    }
 }

@@ -4,8 +4,8 @@
 
 use crate::brief::Brief;
 use crate::connection::Track;
+use crate::flow::Followed;
 use crate::packet::tcp_flag;
-use crate::sequence;
 use crate::slot::{Hot, Meta};
 use crate::sync::Ordering;
 
@@ -32,9 +32,17 @@ pub(crate) fn datagram(hot: &Hot, brief: &Brief) {
 }
 
 /// A segment in sequence, without any flag but ACK and PSH, that does not change the connection's state and repeats no
-/// acknowledgment. All conditions are looked at together: most packets meet them all.
+/// acknowledgment. All conditions are looked at together: most packets meet them all. `end_exchange` takes the exchange
+/// that the segment ends, where exchanges are timed.
 #[inline(always)]
-pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief, exchanges: bool) -> bool {
+pub(crate) fn segment(
+    hot: &Hot,
+    track: &Track,
+    meta: Meta,
+    brief: &Brief,
+    exchanges: &Followed,
+    end_exchange: impl FnOnce(),
+) -> bool {
     let (segment, side) = (&brief.tcp, brief.direction as usize);
     let acknowledged = track.acknowledged[side].load(Ordering::Relaxed);
     let next_sequence = track.next_sequence[side].load(Ordering::Relaxed);
@@ -54,8 +62,8 @@ pub(crate) fn segment(hot: &Hot, track: &Track, meta: Meta, brief: &Brief, excha
     track.next_sequence[side].store(next, Ordering::Relaxed);
     track.acknowledged[side].store(segment.acknowledgment, Ordering::Relaxed);
     track.windows[side].store(segment.window, Ordering::Relaxed);
-    if exchanges {
-        sequence::take_turns(track, data.into(), brief.direction, brief.at.0);
+    if exchanges.exchanges && track.ask(data.into(), brief.direction, brief.at.0) != 0 {
+        end_exchange();
     }
     let stamp = stamp(add(hot, brief));
     let [push, ack] = &track.common_flag_at;

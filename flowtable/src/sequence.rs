@@ -4,15 +4,13 @@
 //! A segment of octets that were seen before is a retransmission. One that fills a gap is out of order when it comes within a
 //! round trip of the gap, else a retransmission of what was lost before the probe: a sender cannot know of a loss earlier.
 
-use crate::connection::{Marks, Track};
+use crate::connection::Marks;
 use crate::details::{Block, Count, GAPS, Gap, Kind};
 use crate::event::EventKind;
 use crate::flow::Flow;
-use crate::key::Direction;
 use crate::packet::{Packet, TcpSegment, tcp_flag};
 use crate::sync::Ordering;
 use crate::tcp::reaches;
-use crate::timing::next_jitter;
 
 /// Longest time within which segments pass each other, where no handshake told the round trip.
 const REORDERING_NS: u64 = 3_000_000;
@@ -57,31 +55,12 @@ pub(crate) fn sequence_length(segment: &TcpSegment) -> u32 {
 #[inline]
 fn on_data(flow: &mut Flow<'_>, packet: &Packet) {
     // Until the handshake is complete the time of the SYN stands where that of the request will.
-    if flow.followed.exchanges && !flow.meta().state().is_opening() {
-        take_turns(flow.track, 1, packet.direction, packet.at.0);
+    if flow.followed.exchanges
+        && !flow.meta().state().is_opening()
+        && flow.track.ask(1, packet.direction, packet.at.0) != 0
+    {
+        flow.exchanges().end(packet.at.0);
     }
-}
-
-/// What `way` sent at `at_ns`, with data where `data` is 1 and without where it is 0: the first data of a response ends the exchange.
-#[inline(always)]
-pub(crate) fn take_turns(track: &Track, data: u64, way: Direction, at_ns: u64) {
-    if track.ask(data, way, at_ns) != 0 {
-        end_exchange(track, at_ns, track.marks().without(Marks::ASKED));
-    }
-}
-
-fn end_exchange(track: &Track, at_ns: u64, marks: Marks) {
-    let sample = at_ns.saturating_sub(track.asked_at.load(Ordering::Relaxed));
-    let exchanges = track.exchanges.load(Ordering::Relaxed);
-    if exchanges > 0 {
-        let jitter = f64::from_bits(track.exchange_jitter.load(Ordering::Relaxed));
-        let jitter = next_jitter(jitter, sample, track.exchange());
-        track.exchange_jitter.store(jitter.to_bits(), Ordering::Relaxed);
-    }
-    let sum = track.exchange_sum.load(Ordering::Relaxed).saturating_add(sample);
-    track.exchange_sum.store(sum, Ordering::Relaxed);
-    track.exchanges.store(exchanges.saturating_add(1), Ordering::Relaxed);
-    track.put_exchange(sample, marks);
 }
 
 /// A segment that is not the next of its direction.

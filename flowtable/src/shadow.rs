@@ -226,8 +226,9 @@ impl Shadow {
         let (snd, cnd) = (known(Marks::SND, SND), known(Marks::CND, CND));
         let [snd_jitter, cnd_jitter] = last.details.map_or([None; 2], |details| details.handshake_jitter);
         let timing = |latency_ns, jitter: Option<f64>| Timing { latency_ns, jitter_ns: jitter.map(whole_ns) };
-        let mean = mean_ns(connection.exchange_sum, connection.exchanges);
-        let jitter = (connection.exchanges > 1).then(|| whole_ns(connection.exchange_jitter));
+        let exchanges = &connection.exchanges;
+        let mean = mean_ns(exchanges.sum, exchanges.number);
+        let jitter = (exchanges.number > 1).then(|| whole_ns(exchanges.jitter));
         let (svc, rndtrip) = exchange_timings(mean, jitter, snd, cnd);
         TcpRecord {
             state: last.flow.meta.state(),
@@ -274,6 +275,7 @@ mod tests {
     use super::*;
     use crate::details::DetailsId;
     use crate::key::{Endpoint, Family, FlowKey};
+    use crate::key_words::KeyKind;
     use crate::packet::FirstPacket;
     use crate::slot::Connection;
     use proptest::prelude::*;
@@ -283,7 +285,7 @@ mod tests {
         let (key, _) = FlowKey::canonical(Family::V4, protocol::UDP, end(1), end(2));
         Snapshot {
             version: 0,
-            meta: Meta::live(1),
+            meta: Meta::live(1, KeyKind::Narrow),
             key,
             first: FirstPacket::default(),
             first_seen: Nanos(began),

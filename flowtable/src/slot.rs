@@ -8,9 +8,10 @@ use crate::connection::{Conn, Marks, Track, flags_at};
 use crate::details::DetailsId;
 use crate::event::NetworkError;
 use crate::events::EventsCopy;
+use crate::exchanges::{Exchanges, ExchangesCopy};
 use crate::hash::KeyHasher;
 use crate::key::{Direction, FlowKey, protocol};
-use crate::key_words::{KeyWords, protocol_of};
+use crate::key_words::{Addresses, KeyKind, KeyWords, key_of};
 use crate::packet::FirstPacket;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::tcp::TcpState;
@@ -39,10 +40,17 @@ pub(crate) struct Hot {
 const _: () = assert!(size_of::<Hot>() == 64);
 
 impl Hot {
+    /// 0 where these are [`KeyWords::hot`] of its flow, if there is one.
+    #[inline(always)]
+    pub(crate) fn other_words(&self, words: [u64; 2]) -> u64 {
+        let [first, second] = self.key.each_ref().map(|word| word.load(Ordering::Relaxed));
+        (first ^ words[0]) | (second ^ words[1])
+    }
+
     /// What this line has of the flow's key.
     pub(crate) fn key_words(&self) -> KeyWords {
-        let wide = Meta(self.meta.load(Ordering::Relaxed)).has(Meta::WIDE);
-        KeyWords { hot: self.key.each_ref().map(|word| word.load(Ordering::Relaxed)), wide }
+        let kind = Meta(self.meta.load(Ordering::Relaxed)).kind();
+        KeyWords { hot: self.key.each_ref().map(|word| word.load(Ordering::Relaxed)), kind }
     }
 }
 
@@ -54,8 +62,7 @@ pub(crate) struct Busy {
     pub(crate) track: Track,
 }
 
-/// The two lines few packets write, beside each other: an opening, a close or an event finds one page for both. Of wide keys every
-/// packet reads the cold line.
+/// The two lines few packets write, beside each other: an opening, a close or an event finds one page for both.
 #[derive(Default)]
 #[repr(C, align(128))]
 pub(crate) struct Quiet {
@@ -72,26 +79,29 @@ pub(crate) struct Meta(pub(crate) u32);
 impl Meta {
     const STATE_BITS: u32 = 0xf;
     pub(crate) const LIVE: u32 = 1 << 4;
-    /// The key does not fit the hot line: compare the cold line too.
-    pub(crate) const WIDE: u32 = 1 << 5;
+    /// The [`KeyKind`]: two bits.
+    const KIND_BITS: u32 = 3 << Meta::KIND_SHIFT;
+    const KIND_SHIFT: u32 = 5;
     /// What tells, beside the words of the key, whose slot it is.
-    pub(crate) const OWNER: u32 = Meta::LIVE | Meta::WIDE;
+    pub(crate) const OWNER: u32 = Meta::LIVE | Meta::KIND_BITS;
+    /// The flow's details tell its tunnel, and no packet in it has more to tell of that.
+    pub(crate) const TOLD: u32 = 1 << 7;
     /// Source to destination is [`Direction::HiToLo`].
-    pub(crate) const FORWARD_HI: u32 = 1 << 6;
+    pub(crate) const FORWARD_HI: u32 = 1 << 8;
     /// The destination started the conversation.
-    pub(crate) const DESTINATION_INITIATED: u32 = 1 << 7;
+    pub(crate) const DESTINATION_INITIATED: u32 = 1 << 9;
     /// Orientation stands on definitive evidence.
-    pub(crate) const EVIDENCE: u32 = 1 << 8;
+    pub(crate) const EVIDENCE: u32 = 1 << 10;
     /// Both FINs acknowledged, or reset.
-    pub(crate) const CLOSED: u32 = 1 << 9;
+    pub(crate) const CLOSED: u32 = 1 << 11;
     /// A FIN was seen; shift by the canonical direction.
-    pub(crate) const FIN: u32 = 1 << 10;
+    pub(crate) const FIN: u32 = 1 << 12;
     /// A SYN was seen; shift by the canonical direction.
-    pub(crate) const SYN: u32 = 1 << 12;
+    pub(crate) const SYN: u32 = 1 << 14;
     /// An established connection of which sequence numbers and acknowledgments of a side are known, and no SYN/ACK waits for
     /// its answer: what [`crate::plain`] asks first. Shift by the canonical direction.
     pub(crate) const STEADY: u32 = 1 << Meta::STEADY_BIT;
-    const STEADY_BIT: u32 = 14;
+    const STEADY_BIT: u32 = 16;
 
     /// Flows of a slot before their number comes again.
     #[cfg(not(loom))]
@@ -99,14 +109,25 @@ impl Meta {
     const GENERATION_SHIFT: u32 = 18;
 
     /// The `generation`-th flow of its slot, modulo [`Meta::GENERATIONS`].
-    pub(crate) fn live(generation: u16) -> Meta {
-        Meta(u32::from(generation) << Meta::GENERATION_SHIFT | Meta::LIVE)
+    pub(crate) fn live(generation: u16, kind: KeyKind) -> Meta {
+        Meta(u32::from(generation) << Meta::GENERATION_SHIFT | Meta::owner(kind))
     }
 
     /// [`Meta::OWNER`] of a live flow.
     #[inline(always)]
-    pub(crate) const fn owner(wide: bool) -> u32 {
-        if wide { Meta::OWNER } else { Meta::LIVE }
+    pub(crate) const fn owner(kind: KeyKind) -> u32 {
+        Meta::LIVE | (kind as u32) << Meta::KIND_SHIFT
+    }
+
+    #[inline(always)]
+    pub(crate) fn kind(self) -> KeyKind {
+        KeyKind::ALL[(self.0 >> Meta::KIND_SHIFT) as usize % KeyKind::ALL.len()]
+    }
+
+    /// Whether the key does not fit the hot line.
+    #[inline(always)]
+    pub(crate) fn is_wide(self) -> bool {
+        self.has(Meta::KIND_BITS)
     }
 
     /// Whether [`Meta::STEADY`] is set of `direction`.
@@ -206,9 +227,7 @@ pub(crate) struct Connection {
     pub(crate) closed_at: Nanos,
     pub(crate) marks: Marks,
     pub(crate) handshake: [u64; 2],
-    pub(crate) exchanges: u32,
-    pub(crate) exchange_sum: u64,
-    pub(crate) exchange_jitter: f64,
+    pub(crate) exchanges: ExchangesCopy,
     pub(crate) events: EventsCopy,
 }
 
@@ -232,9 +251,7 @@ impl Connection {
             closed_at: conn.closed_at(),
             marks,
             handshake,
-            exchanges: track.exchanges.load(Ordering::Relaxed),
-            exchange_sum: word(&track.exchange_sum),
-            exchange_jitter: f64::from_bits(word(&track.exchange_jitter)),
+            exchanges: Exchanges::of(wide, track, cold).copy(),
             events: EventsCopy { marks, handshake, ..events },
         }
     }
@@ -243,14 +260,13 @@ impl Connection {
 impl Snapshot {
     /// The words as they are; of one moment only inside [`Version::read`], which also tells the version.
     fn read(lines: Lines<'_>) -> Snapshot {
-        let Lines { hot, cold, hasher, .. } = lines;
+        let Lines { hot, cold, .. } = lines;
         let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
-        let key = hot.key_words();
-        let protocol = protocol_of(key.hot[1]);
+        let key = lines.key();
         Snapshot {
             version: 0,
             meta: Meta(hot.meta.load(Ordering::Relaxed)),
-            key: cold.key(&key, hasher),
+            key,
             first: cold.first_packet(),
             first_seen: cold.first_seen(),
             last_seen: Nanos(word(&hot.last_seen)),
@@ -258,7 +274,7 @@ impl Snapshot {
             bytes: [word(&hot.bytes[0]), word(&hot.bytes[1])],
             details: cold.details(),
             error: cold.error(),
-            connection: Connection::read(lines, protocol, key.wide),
+            connection: Connection::read(lines, key.protocol, KeyKind::of(&key).is_wide()),
         }
     }
 
@@ -275,6 +291,19 @@ const SNAPSHOT_ATTEMPTS: usize = 64;
 const SNAPSHOT_ATTEMPTS: usize = 2;
 
 impl Lines<'_> {
+    /// The flow's key, from the lines it is spread over.
+    fn key(self) -> FlowKey {
+        let Lines { hot, track, cold, hasher, .. } = self;
+        let KeyWords { hot: [first, ports], kind } = hot.key_words();
+        if kind == KeyKind::Narrow {
+            return key_of(ports, &Addresses::narrow(first));
+        }
+        let kept = track.kept();
+        let tunnel = if kind == KeyKind::V6InTunnel { cold.tunnel() } else { 0 };
+        let low = hasher.fingerprint(&Addresses::new(kind, first, kept, tunnel));
+        key_of(ports, &Addresses::new(kind, low, kept, tunnel))
+    }
+
     /// A consistent copy of the slot and what `more` reads beside it, or `None` when the Writer kept changing it.
     pub(crate) fn snapshot<R>(self, more: impl Fn(&Snapshot) -> R) -> Option<(Snapshot, R)> {
         for _ in 0..SNAPSHOT_ATTEMPTS {
@@ -294,5 +323,28 @@ impl Lines<'_> {
     /// The Writer's own copy: nobody else writes, so no version is needed.
     pub(crate) fn own_copy(self) -> Snapshot {
         Snapshot { version: self.hot.version.own(), ..Snapshot::read(self) }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::cold::tests::packets;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_key_survives_the_lines_of_its_slot(packet in packets(), seed: u64) {
+            let (busy, cold, hasher) = (Busy::default(), Cold::default(), KeyHasher::new(seed));
+            let words = hasher.words(&packet.key);
+            cold.open(&packet);
+            busy.track.open(Addresses::of(&packet.key).kept);
+            busy.hot.meta.store(Meta::live(7, words.kind).0, Ordering::Relaxed);
+            for (word, value) in busy.hot.key.iter().zip(words.hot) {
+                word.store(value, Ordering::Relaxed);
+            }
+            let lines = Lines { hot: &busy.hot, track: &busy.track, conn: &Conn::default(), cold: &cold, hasher: &hasher };
+            prop_assert_eq!(lines.key(), packet.key);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! An encapsulation as a flow tells of it: the outermost one of the flow's packets, in the terms of `tunnel.*`.
 
-use crate::key::{Endpoint, Family};
+use crate::key::{Endpoint, Family, protocol};
 
 /// The kinds of encapsulation a flow can be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,5 +106,44 @@ impl Tunnel {
             return 0;
         }
         u64::from(self.kind as u8) << 32 | u64::from(self.id.or(self.key).unwrap_or(0))
+    }
+}
+
+/// VXLAN in UDP in IPv4 as its headers have it, which is all that is written of it for a packet of a flow whose tunnel is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainVxlan {
+    /// Outer addresses, the source's in the upper half.
+    pub addresses: u64,
+    /// Outer ports, likewise.
+    pub ports: u32,
+    /// VXLAN network identifier, 24 bits.
+    pub vni: u32,
+}
+
+impl PlainVxlan {
+    /// [`Tunnel::key_word`] of this.
+    #[inline(always)]
+    pub(crate) fn key_word(self) -> u64 {
+        (TunnelKind::Vxlan as u64) << 32 | u64::from(self.vni)
+    }
+}
+
+impl From<PlainVxlan> for Tunnel {
+    fn from(plain: PlainVxlan) -> Tunnel {
+        let PlainVxlan { addresses, ports, vni } = plain;
+        let [source, destination] = [addresses >> 32, addresses & u64::from(u32::MAX)].map(u128::from);
+        let [s0, s1, d0, d1] = ports.to_be_bytes();
+        Tunnel {
+            kind: TunnelKind::Vxlan,
+            family: Family::V4,
+            protocol: protocol::UDP,
+            source: Endpoint { address: source, port: u16::from_be_bytes([s0, s1]) },
+            destination: Endpoint { address: destination, port: u16::from_be_bytes([d0, d1]) },
+            id: Some(vni),
+            key: None,
+            spi: None,
+            sender_index: None,
+            receiver_index: None,
+        }
     }
 }

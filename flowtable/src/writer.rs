@@ -11,20 +11,22 @@ use stages::{NO_SLOT, Staged};
 use crate::agenda::LOOK_BYTES;
 use crate::brief::Brief;
 use crate::burst::Burst;
+use crate::connection::Track;
 use crate::details::DetailsId;
 use crate::event::EventKind;
+use crate::exchanges::Exchanges;
 use crate::exclusions::Exclusions;
 use crate::flow::{Flow, Followed};
 use crate::free_blocks::FreeBlocks;
 use crate::free_slots::FreeSlots;
 use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
-use crate::key::{FlowKey, protocol};
-use crate::key_words::{KeyWords, WideKey};
+use crate::key::protocol;
+use crate::key_words::{Addresses, KeyKind, KeyWords};
 use crate::packet::{Packet, Quote, Role, tcp_flag};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
-use crate::slot::{Busy, Hot, Lines, Meta, SlotId};
+use crate::slot::{Busy, Lines, Meta, SlotId};
 use crate::sync::{Arc, Ordering};
 use crate::table::{Handover, REGION_SLOTS, Shared, TableConfig, TableStats};
 use crate::time::Nanos;
@@ -163,26 +165,37 @@ impl Writer {
         let Some(Busy { hot, track }) = self.shared.busy.get(guess.0 as usize) else { return false };
         let meta = Meta(hot.meta.load(Ordering::Relaxed));
         // What was guessed a stage ago may have been freed since, for a packet of this burst.
-        if !holds(hot, meta, [first, brief.ports], brief.expects()) {
+        if hot.other_words([first, brief.ports]) | brief.misfit(meta) != 0 {
             return false;
         }
-        if brief.is_wide() && !self.is_plain_in_cold(brief, guess, burst) {
+        if brief.is_wide()
+            && !burst.rest(brief).is_some_and(|rest| self.has_rest_of(&rest.addresses, guess, track))
+        {
             return false;
         }
         if brief.protocol() == protocol::TCP {
-            return plain::segment(hot, track, meta, brief, self.followed.exchanges);
+            return plain::segment(hot, track, meta, brief, &self.followed, || self.end_exchange(brief, at));
         }
         plain::datagram(hot, brief);
         true
     }
 
-    /// Whether the cold line at `slot` has the rest of the packet's wide key, and needs nothing that the packet has to tell.
-    #[inline]
-    fn is_plain_in_cold(&self, brief: &Brief, slot: SlotId, burst: &Burst) -> bool {
-        let cold = &self.shared.quiet[slot.0 as usize].cold;
-        burst
-            .rest(brief)
-            .is_some_and(|rest| cold.holds(&rest.key) && (rest.tunnel == 0 || cold.tunnel_is_told()))
+    /// Takes the exchange that a segment ends, inside the update of its flow. Knows no more of that than has to be at hand for any
+    /// segment.
+    #[cold]
+    #[inline(never)]
+    fn end_exchange(&self, brief: &Brief, at: usize) {
+        let Lines { track, cold, .. } = self.shared.lines(self.staged[at % MAX_BURST].guess);
+        Exchanges::of(brief.is_wide(), track, cold).end(brief.at.0);
+    }
+
+    /// Whether the flow at `slot`, of which the hot line has words and kind of the key of these `addresses`, has the rest of it. Of
+    /// two keys that share what is kept and the first word of the hot line, the one is the other.
+    #[inline(always)]
+    fn has_rest_of(&self, addresses: &Addresses, slot: SlotId, track: &Track) -> bool {
+        track.holds(&addresses.kept)
+            && (addresses.kind() != KeyKind::V6InTunnel
+                || self.shared.quiet[slot.0 as usize].cold.tunnel() == addresses.tunnel())
     }
 
     /// Counts the packet in its flow, whatever it is and whether or not there is one.
@@ -193,9 +206,10 @@ impl Writer {
             self.openings_ahead = self.openings_ahead.saturating_sub(1);
         }
         let packet = &burst.packet(brief);
-        let tunnel = burst.tunnel_of(packet);
-        let words = &KeyWords { hot: [first, brief.ports], wide: brief.is_wide() };
-        let found = self.find(hash, guess, words, &packet.key);
+        let tunnel = &burst.tunnel_of(packet);
+        let words = &KeyWords { hot: [first, brief.ports], kind: brief.kind() };
+        let addresses = &Addresses::of(&packet.key);
+        let found = self.find(hash, guess, words, addresses);
         match found {
             Some(slot) if begins_anew(&self.shared, slot, packet) && !self.shared.handover.is_full() => {
                 self.hand_over(slot, EndReason::EndOfFlowDetected);
@@ -211,16 +225,14 @@ impl Writer {
         }
     }
 
-    /// The slot of the live flow with `key`, which is `words` in the hot line: `guess`, or else what the index has.
-    fn find(&self, hash: KeyHash, guess: SlotId, words: &KeyWords, key: &FlowKey) -> Option<SlotId> {
-        let Shared { busy, quiet, .. } = &*self.shared;
-        let key = WideKey::of(key);
+    /// The slot of the live flow with `addresses`, which has `words` in the hot line: `guess`, or else what the index has.
+    fn find(&self, hash: KeyHash, guess: SlotId, words: &KeyWords, addresses: &Addresses) -> Option<SlotId> {
         let is_it = |slot: SlotId| {
-            let at = slot.0 as usize;
-            busy.get(at).is_some_and(|Busy { hot, .. }| {
+            self.shared.busy.get(slot.0 as usize).is_some_and(|Busy { hot, track }| {
                 let meta = Meta(hot.meta.load(Ordering::Relaxed));
-                holds(hot, meta, words.hot, Meta::owner(words.wide))
-                    && (!words.wide || quiet[at].cold.holds(&key))
+                hot.other_words(words.hot) == 0
+                    && meta.0 & Meta::OWNER == Meta::owner(words.kind)
+                    && (!words.kind.is_wide() || self.has_rest_of(addresses, slot, track))
             })
         };
         if is_it(guess) { Some(guess) } else { self.index.find(hash, is_it) }
@@ -232,7 +244,7 @@ impl Writer {
         &mut self,
         brief: &Brief,
         packet: &Packet,
-        tunnel: Option<&Tunnel>,
+        tunnel: &Option<Tunnel>,
         words: &KeyWords,
         hash: KeyHash,
     ) -> Admission {
@@ -269,20 +281,19 @@ impl Writer {
         slot: SlotId,
         brief: &Brief,
         packet: &Packet,
-        tunnel: Option<&Tunnel>,
+        tunnel: &Option<Tunnel>,
         words: &KeyWords,
     ) {
         // Only the flow's start is moved: what is measured between packets goes by their own times.
         let began = packet.at.max(self.floor);
         let Lines { hot, track, conn, cold, .. } = self.shared.lines(slot);
         let generation = Meta(hot.meta.load(Ordering::Relaxed)).generation().wrapping_add(1);
-        let mut meta = Meta::live(generation);
+        let mut meta = Meta::live(generation, words.kind);
         orientation::at_open(&mut meta, packet, &self.service_ports);
-        meta.put(Meta::WIDE, words.wide);
         meta.set_state(tcp::opening_state(packet));
         hot.version.update(|| {
             cold.open(&Packet { at: began, ..*packet });
-            track.reset();
+            track.open(Addresses::of(&packet.key).kept);
             conn.reset();
             for side in 0..2 {
                 hot.packets[side].store(0, Ordering::Relaxed);
@@ -298,7 +309,7 @@ impl Writer {
 
     /// Counts `packet` in the flow at `slot`, whatever it is.
     #[inline]
-    fn touch(&mut self, slot: SlotId, brief: &Brief, packet: &Packet, tunnel: Option<&Tunnel>) {
+    fn touch(&mut self, slot: SlotId, brief: &Brief, packet: &Packet, tunnel: &Option<Tunnel>) {
         let mut flow = Flow::of(&self.shared, slot, &mut self.free_blocks, self.followed);
         let hot = flow.hot;
         hot.version.update(|| {
@@ -319,7 +330,8 @@ impl Writer {
     #[cold]
     fn mark(&mut self, quote: &Quote) {
         let words = self.hasher.words(&quote.key);
-        let Some(slot) = self.find(self.hasher.hash(words.hot), NO_SLOT, &words, &quote.key) else {
+        let addresses = Addresses::of(&quote.key);
+        let Some(slot) = self.find(self.hasher.hash(words.hot), NO_SLOT, &words, &addresses) else {
             return;
         };
         let mut flow = Flow::of(&self.shared, slot, &mut self.free_blocks, self.followed);
@@ -389,15 +401,6 @@ fn bump(tally: &crate::sync::AtomicU64) {
     tally.store(tally.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
-/// Whether the hot line is that of a live flow with this key, as far as the key is there, and its [`Meta::OWNER`] is as `expected`: all
-/// at once, nothing to predict.
-#[inline(always)]
-fn holds(hot: &Hot, meta: Meta, words: [u64; 2], expected: u32) -> bool {
-    let first = hot.key[0].load(Ordering::Relaxed) ^ words[0];
-    let second = hot.key[1].load(Ordering::Relaxed) ^ words[1];
-    first | second | u64::from(meta.0 & Meta::OWNER ^ expected) == 0
-}
-
 /// A SYN with another initial sequence number on a connection that was closed: the 5-tuple is used again.
 #[inline]
 fn begins_anew(shared: &Shared, slot: SlotId, packet: &Packet) -> bool {
@@ -409,4 +412,73 @@ fn begins_anew(shared: &Shared, slot: SlotId, packet: &Packet) -> bool {
     let known = meta.has_by(Meta::SYN, packet.direction);
     let initial = shared.quiet[at].cold.initial_sequence[packet.direction as usize].load(Ordering::Relaxed);
     meta.has(Meta::CLOSED) && !(known && initial == packet.tcp.sequence)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::hash::KeyHasher;
+    use crate::key::{Direction, Family, FlowKey};
+    use crate::packet::{FirstPacket, TcpSegment};
+    use crate::table::table;
+
+    fn key(family: Family, lo_address: u128, hi_address: u128, tunnel: u64) -> FlowKey {
+        let (lo_port, hi_port, protocol) = (1, 2, protocol::UDP);
+        FlowKey {
+            lo_address,
+            hi_address,
+            lo_port,
+            hi_port,
+            protocol,
+            family,
+            one_way: None,
+            vlans: 0,
+            tunnel,
+        }
+    }
+
+    fn packet(key: FlowKey, at: u64) -> Packet {
+        Packet {
+            key,
+            direction: Direction::LoToHi,
+            at: Nanos(at),
+            bytes: 100,
+            role: Role::Unknown,
+            tcp: TcpSegment::default(),
+            first: FirstPacket::default(),
+            tunnel: 0,
+        }
+    }
+
+    /// Who knows the seed can make keys that have the same words in the hot line, so the rest of them has to tell.
+    #[test]
+    fn keys_that_share_their_words_in_the_hot_line_are_told_apart() {
+        const SEED: u64 = 11;
+        let hasher = KeyHasher::new(SEED);
+        let first_word = |key: &FlowKey| u128::from(hasher.words(key).hot[0]);
+        let pairs = [
+            [key(Family::V6, 5, 6, 0), key(Family::V6, 5 | 1 << 64, 6, 0)],
+            [key(Family::V6, 5, 6, 0), key(Family::V6, 5, 6 | 1 << 64, 0)],
+            [key(Family::V6, 5, 6, 0), key(Family::V6, 5, 7, 0)],
+            [key(Family::V6, 5, 6, 0), key(Family::V6, 5, 6, 4 << 32 | 1)],
+            [key(Family::V6, 5, 6, 4 << 32 | 1), key(Family::V6, 5, 6, 4 << 32 | 2)],
+            [key(Family::V6, 5, 6, 4 << 32 | 1), key(Family::V6, 5, 6, 5 << 32 | 1)],
+        ];
+        for [one, mut other] in pairs {
+            // The fingerprint goes with the lower half of the lower address, bit by bit.
+            other.lo_address ^= first_word(&one) ^ first_word(&other);
+            assert_eq!(hasher.words(&one).hot, hasher.words(&other).hot);
+            let config = TableConfig { capacity: 16, seed: SEED, ..TableConfig::default() };
+            let (mut writer, mut sweeper) = table(&config).expect("a small table");
+            for round in 0..3 {
+                writer.update_burst(&[packet(one, round), packet(other, round)]);
+            }
+            let mut records = Vec::new();
+            sweeper.flush(Nanos(10), &mut records);
+            let mut counted: Vec<_> =
+                records.iter().map(|r| (r.key, r.to_destination.packets_total)).collect();
+            counted.sort_by_key(|(key, _)| key.lo_address != one.lo_address);
+            assert_eq!(counted, [(one, 3), (other, 3)]);
+        }
+    }
 }

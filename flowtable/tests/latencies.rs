@@ -85,7 +85,7 @@ fn a_handshake_answered_twice_has_jitter_by_rfc_3550() {
 
 #[test]
 fn exchanges_run_from_the_last_request_segment_to_the_first_of_the_response() {
-    for mut wire in [Wire::new(), Wire::swapped()] {
+    for mut wire in [Wire::new(), Wire::swapped(), Wire::in_ipv6()] {
         wire.handshake();
         // A request in two segments, a response in two: 150 - 60 = 90 ms.
         wire.up(50, A, 101, 501, 10);
@@ -101,6 +101,21 @@ fn exchanges_run_from_the_last_request_segment_to_the_first_of_the_response() {
         let jitter_ns = Some(2_500_000);
         assert_eq!(tcp.svc, Some(Timing { latency_ns: 40 * MS, jitter_ns }));
         assert_eq!(tcp.rndtrip, Some(Timing { latency_ns: 80 * MS, jitter_ns }));
+    }
+}
+
+/// Longer than 32 bits of nanoseconds, of which the latest exchange has another word.
+#[test]
+fn exchanges_of_many_seconds_are_told_apart() {
+    for mut wire in [Wire::new(), Wire::in_ipv6()] {
+        wire.handshake();
+        wire.up(1_000, A, 101, 501, 10);
+        wire.down(10_000, A, 501, 111, 20);
+        wire.up(20_000, A, 111, 521, 10);
+        wire.down(28_000, A, 521, 121, 20);
+        let (_, tcp) = wire.flushed();
+        // 9 and 8 seconds: 8,500 ms less snd 30; J = 1,000/16 ms.
+        assert_eq!(tcp.svc, Some(Timing { latency_ns: 8_470 * MS, jitter_ns: Some(62_500_000) }));
     }
 }
 

@@ -36,7 +36,7 @@ mod upper;
 mod vlan;
 mod walk;
 
-use flowtable::{Brief, Burst, Nanos, Packet, PortId, Quote, Tunnel};
+use flowtable::{Burst, Nanos, Packet, PortId, Quote, Tunnel};
 
 use ip::{Ip, Network};
 use payload::Payload;
@@ -104,23 +104,9 @@ pub struct Beside {
     pub quote: Option<Quote>,
 }
 
-/// Writes the brief of a frame in which there is nothing but what most frames have; `false` of all others, of which [`parse`]
-/// has to say what they are. Where both give a packet, it is the same. `wire_len` is never less than the octets of `frame`.
-#[inline(always)]
-pub fn brief(
-    link: LinkType,
-    frame: &[u8],
-    wire_len: u32,
-    at: Nanos,
-    port: PortId,
-    options: &ParseOptions,
-    brief: &mut Brief,
-) -> bool {
-    link == LinkType::Ethernet && fast::brief(frame, wire_len, at, port, options, brief)
-}
-
-/// Adds to `burst` the packet of a frame with plain IPv6, or with plain IPv4 in VXLAN and then its tunnel, as [`brief`] writes that
-/// of plain IPv4; `false` of all others.
+/// Adds to `burst` the packet of a frame in which there is nothing but what most frames have; `false` of all others, of which
+/// [`parse`] has to say what they are, and where there is no room without growing. Where both give a packet, it is the same.
+/// `wire_len` is never less than the octets of `frame`.
 #[inline(always)]
 pub fn push_plain(
     link: LinkType,
@@ -131,9 +117,7 @@ pub fn push_plain(
     options: &ParseOptions,
     burst: &mut Burst,
 ) -> bool {
-    link == LinkType::Ethernet
-        && (fast::push_ipv6(frame, wire_len, at, port, options, burst)
-            || fast::push_vxlan(frame, wire_len, at, port, options, burst))
+    link == LinkType::Ethernet && fast::push(frame, wire_len, at, port, options, burst)
 }
 
 /// Parses one frame of any link layer, protocol and kind of damage. The flow is that of the innermost IP packet that can be

@@ -6,6 +6,7 @@ use crate::brief::Brief;
 use crate::burst::Burst;
 use crate::index::{Home, KeyHash};
 use crate::key::protocol;
+use crate::key_words::KeyKind;
 use crate::mem::prefetch;
 use crate::slot::{Busy, Meta, Quiet, SlotId};
 use crate::sync::Ordering;
@@ -19,6 +20,9 @@ const LARGE_TABLE: usize = 1 << 16;
 /// flow a group ahead: with new flows come handshakes, and their packets need lines that others do not.
 const CHURN_LEAST: usize = 2;
 
+/// Packets of a group in [`Order::Groups`]: eight buckets and sixteen lines of slots asked for at once.
+const GROUP: usize = 8;
+
 /// How the packets of a round go through the stages.
 ///
 /// A prefetch waits for the translation of its address, and the core finishes nothing that is behind it. Far out of reach of the
@@ -28,24 +32,15 @@ const CHURN_LEAST: usize = 2;
 pub(super) enum Order {
     /// Each packet alone, [`STEPS_APART`] packets between the stages.
     Steps,
-    /// Groups of packets, each stage `lag` groups behind the one before it.
-    Groups { of: usize, lag: usize },
+    /// Groups of [`GROUP`] packets, each stage a group behind the one before it.
+    Groups,
 }
 
 impl Order {
-    /// Eight buckets and sixteen lines of slots at once.
-    const LARGE_GROUPS: Order = Order::Groups { of: 8, lag: 1 };
-    /// For packets with wide keys, which ask for three lines of a slot.
-    const SMALL_GROUPS: Order = Order::Groups { of: 4, lag: 2 };
-
-    /// That of a round of packets, most of them `wide` or not, in a table of `slots`.
+    /// That of a round of packets in a table of `slots`.
     #[inline]
-    pub(super) fn of(slots: usize, wide: bool) -> Order {
-        match (slots < LARGE_TABLE, wide) {
-            (true, _) => Order::Steps,
-            (false, false) => Order::LARGE_GROUPS,
-            (false, true) => Order::SMALL_GROUPS,
-        }
+    pub(super) fn of(slots: usize) -> Order {
+        if slots < LARGE_TABLE { Order::Steps } else { Order::Groups }
     }
 }
 
@@ -71,7 +66,7 @@ pub(super) const NO_SLOT: SlotId = SlotId(u32::MAX);
 impl Writer {
     /// Takes all of `briefs` through the stages.
     pub(super) fn update_all(&mut self, briefs: &[Brief], burst: &Burst) -> BurstOutcome {
-        self.update_in(Order::of(self.shared.busy.len(), burst.is_mostly_more()), briefs, burst)
+        self.update_in(Order::of(self.shared.busy.len()), briefs, burst)
     }
 
     /// The same in `order`, [`MAX_BURST`] in a round.
@@ -84,7 +79,7 @@ impl Writer {
             self.misses = 0;
             match order {
                 Order::Steps => self.step_by_step(briefs, burst, &mut outcome),
-                Order::Groups { of, lag } => self.by_groups(of, lag, briefs, burst, &mut outcome),
+                Order::Groups => self.by_groups(briefs, burst, &mut outcome),
             }
         }
         #[expect(clippy::cast_possible_truncation, reason = "a burst is short")]
@@ -96,6 +91,8 @@ impl Writer {
     /// As groups of one it would be the same, but take a sixth longer.
     #[inline(never)]
     fn step_by_step(&mut self, briefs: &[Brief], burst: &Burst, outcome: &mut BurstOutcome) {
+        // As the caller sees to; the compiler does not see that.
+        let briefs = &briefs[..briefs.len().min(MAX_BURST)];
         for step in 0..briefs.len() + 2 * STEPS_APART {
             if let Some(brief) = briefs.get(step) {
                 self.hash(brief, step, burst);
@@ -111,30 +108,24 @@ impl Writer {
     }
 
     #[inline(never)]
-    fn by_groups(
-        &mut self,
-        size: usize,
-        lag: usize,
-        briefs: &[Brief],
-        burst: &Burst,
-        outcome: &mut BurstOutcome,
-    ) {
+    fn by_groups(&mut self, briefs: &[Brief], burst: &Burst, outcome: &mut BurstOutcome) {
+        let briefs = &briefs[..briefs.len().min(MAX_BURST)];
         // Before the first group and behind the last there are empty ones.
         let group = |number: usize| {
-            let from = number.saturating_mul(size).min(briefs.len());
-            from..briefs.len().min(from + size)
+            let from = number.saturating_mul(GROUP).min(briefs.len());
+            from..briefs.len().min(from + GROUP)
         };
-        let counted = 2 * lag + usize::from(self.churning);
-        for step in 0..briefs.len().div_ceil(size) + counted {
+        let counted = 2 + usize::from(self.churning);
+        for step in 0..briefs.len().div_ceil(GROUP) + counted {
             self.free.look_on(&self.shared.busy);
             for at in group(step) {
                 self.hash(&briefs[at], at, burst);
             }
-            for at in group(step.wrapping_sub(lag)) {
+            for at in group(step.wrapping_sub(1)) {
                 self.guess(&briefs[at], at);
             }
             if self.churning {
-                for at in group(step.wrapping_sub(2 * lag)) {
+                for at in group(step.wrapping_sub(2)) {
                     self.peek(&briefs[at], at);
                 }
             }
@@ -152,7 +143,7 @@ impl Writer {
         if brief.is_wide()
             && let Some(rest) = burst.rest(brief)
         {
-            staged.first = self.hasher.fingerprint(&rest.key);
+            staged.first = self.hasher.fingerprint(&rest.addresses);
         }
         staged.hash = self.hasher.hash([staged.first, brief.ports]);
         staged.home = self.index.seek(staged.hash);
@@ -166,16 +157,19 @@ impl Writer {
         let slot = staged.guess.0 as usize;
         let Some(busy) = self.shared.busy.get(slot) else { return self.expect_opening() };
         prefetch(&busy.hot);
-        if brief.protocol() == protocol::TCP {
+        let flags = brief.tcp.flags;
+        if brief.is_wide() {
+            prefetch(&busy.track);
+            if brief.kind() == KeyKind::V6InTunnel {
+                prefetch(&self.shared.quiet[slot].cold);
+            }
+        } else if flags != 0 {
             prefetch(&busy.track);
         }
-        let changes = brief.tcp.flags & tcp::STATE_FLAGS != 0;
-        if brief.is_wide() | changes {
+        if flags & tcp::STATE_FLAGS != 0 {
             let Quiet { conn, cold } = &self.shared.quiet[slot];
             prefetch(cold);
-            if changes {
-                prefetch(conn);
-            }
+            prefetch(conn);
         }
     }
 
@@ -279,17 +273,12 @@ mod tests {
             let packets: usize = bursts.iter().map(Vec::len).sum();
             let told: u32 = steps.0.iter().map(|o| o.in_flows + o.table_full + o.excluded).sum();
             prop_assert_eq!(told as usize, packets);
-            prop_assert_eq!(&steps, &counted(Order::LARGE_GROUPS, &bursts));
-            prop_assert_eq!(&steps, &counted(Order::SMALL_GROUPS, &bursts));
+            prop_assert_eq!(&steps, &counted(Order::Groups, &bursts));
         }
     }
 
     #[test]
-    fn the_order_follows_the_size_of_the_table_and_what_most_packets_are() {
-        assert_eq!([false, true].map(|wide| Order::of(65_535, wide)), [Order::Steps, Order::Steps]);
-        assert_eq!(
-            [false, true].map(|wide| Order::of(65_536, wide)),
-            [Order::LARGE_GROUPS, Order::SMALL_GROUPS]
-        );
+    fn the_order_follows_the_size_of_the_table() {
+        assert_eq!([65_535, 65_536].map(Order::of), [Order::Steps, Order::Groups]);
     }
 }

@@ -2,8 +2,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its own part of this")]
 
 use flowtable::{
-    Event, EventDetail, EventKind, FlowRecord, Nanos, Sweeper, TableConfig, TcpRecord, Timeouts, Timing,
-    Writer, table, tcp_flag,
+    Event, EventDetail, EventKind, Family, FlowRecord, Nanos, Sweeper, TableConfig, TcpRecord, Timeouts,
+    Timing, Writer, table, tcp_flag,
 };
 
 use crate::packets::{MS, Tcp, config, tcp};
@@ -24,6 +24,7 @@ pub struct Wire {
     pub client: (u32, u16),
     pub server: (u32, u16),
     pub window: u16,
+    pub family: Family,
 }
 
 impl Wire {
@@ -33,12 +34,18 @@ impl Wire {
 
     pub fn with(config: &TableConfig) -> Wire {
         let (writer, sweeper) = table(config).unwrap();
-        Wire { writer, sweeper, records: Vec::new(), client: CLIENT, server: SERVER, window: 1_000 }
+        let (records, family) = (Vec::new(), Family::V4);
+        Wire { writer, sweeper, records, client: CLIENT, server: SERVER, window: 1_000, family }
     }
 
     /// Client and server with their addresses exchanged, so that the canonical order is the other one.
     pub fn swapped() -> Wire {
         Wire { client: SERVER, server: CLIENT, ..Wire::new() }
+    }
+
+    /// The same addresses in IPv6, whose words lie elsewhere in a slot.
+    pub fn in_ipv6() -> Wire {
+        Wire { family: Family::V6, ..Wire::new() }
     }
 
     pub fn without_exchanges() -> Wire {
@@ -48,6 +55,7 @@ impl Wire {
     pub fn send(&mut self, from: (u32, u16), to: (u32, u16), at_ms: u64, header: Tcp) {
         let mut packet = tcp(from, to, at_ms, &header);
         packet.tcp.window = self.window;
+        packet.key.family = self.family;
         assert_eq!(self.writer.update_burst(&[packet]).in_flows, 1);
     }
 

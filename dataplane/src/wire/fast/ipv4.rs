@@ -2,8 +2,8 @@
 //! links. Written as a brief where it will lie.
 
 use super::{
-    ETHERNET_LEN, IPV4_LEN, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, is_datagram, segment, source_mac,
-    total_length, word32, word64,
+    ETHERNET_LEN, IPV4_LEN, Outcome, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, is_datagram, segment,
+    source_mac, total_length, word32, word64,
 };
 use crate::wire::{ByteCount, ParseOptions, tunnel};
 use flowtable::{Brief, Nanos, PlainPacket, PortId, TcpSegment, protocol};
@@ -11,36 +11,37 @@ use flowtable::{Brief, Nanos, PlainPacket, PortId, TcpSegment, protocol};
 /// IPv4 and TCP. A frame that was not cut short or taken without its padding holds as much, so this is asked of UDP too.
 const HEADERS_LEN: usize = IPV4_LEN + TCP_LEN;
 
-/// Writes an Ethernet frame's brief; `false` where it has to go the general way, and `brief` is then worth nothing.
+/// Writes an Ethernet frame's brief, which is worth nothing where it has to go another way.
 #[inline(always)]
-pub(in crate::wire) fn brief(
+pub(super) fn brief(
     frame: &[u8],
     wire_len: u32,
     at: Nanos,
     port: PortId,
     options: &ParseOptions,
     brief: &mut Brief,
-) -> bool {
+) -> Outcome {
     let found = behind_link::<
         HEADERS_LEN,
         { ETHERNET_LEN + HEADERS_LEN },
         { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
     >(frame, |typed| typed >> 8 == PLAIN_IPV4);
-    let Some((header, vlans, link_octets)) = found else { return false };
-    let Some(total_length) = total_length(header, wire_len.wrapping_sub(link_octets)) else { return false };
+    let Some((header, vlans, link_octets)) = found else { return Outcome::Other };
+    let limit = wire_len.wrapping_sub(link_octets);
+    let Some(total_length) = total_length(header, limit) else { return Outcome::Other };
     let (protocol, ports) = (header[9], word32(header, IPV4_LEN));
     match protocol {
         protocol::TCP => match segment(header, IPV4_LEN, total_length, 20) {
             Some(tcp) => brief.set_tcp(tcp),
-            None => return false,
+            None => return Outcome::Other,
         },
-        protocol::UDP
-            if is_datagram(header, IPV4_LEN, total_length, 20)
-                && !tunnel::has_port_of_one(ports, &options.tunnels) =>
-        {
+        protocol::UDP if is_datagram(header, IPV4_LEN, total_length, 20) => {
+            if tunnel::has_port_of_one(ports, &options.tunnels) {
+                return Outcome::Tunnel;
+            }
             brief.set_tcp(TcpSegment::default());
         }
-        _ => return false,
+        _ => return Outcome::Other,
     }
     let packet = PlainPacket {
         ports,
@@ -57,7 +58,7 @@ pub(in crate::wire) fn brief(
         traffic_class: header[1],
     };
     brief.set_plain_ipv4(word64(header, 12), &packet);
-    true
+    Outcome::Written
 }
 
 #[cfg(test)]
@@ -78,7 +79,7 @@ mod tests {
     fn fast(frame: &[u8], wire_len: u32, options: &ParseOptions) -> Option<Packet> {
         let mut burst = Burst::with_capacity(1);
         let place = burst.place()?;
-        if brief(frame, wire_len, Nanos(7), PortId(3), options, place.brief) {
+        if brief(frame, wire_len, Nanos(7), PortId(3), options, place.brief) == Outcome::Written {
             place.push();
         }
         burst.packets().next()

@@ -11,8 +11,8 @@ const IPV6_LEN: usize = 40;
 const HEADERS_LEN: usize = IPV6_LEN + TCP_LEN;
 
 /// Adds the packet of an Ethernet frame to `burst`; `false` where it has to go the general way.
-#[inline(always)]
-pub(in crate::wire) fn push(
+#[inline(never)]
+pub(super) fn push(
     frame: &[u8],
     wire_len: u32,
     at: Nanos,
@@ -20,6 +20,7 @@ pub(in crate::wire) fn push(
     options: &ParseOptions,
     burst: &mut Burst,
 ) -> bool {
+    let Some(mut place) = burst.wide_place() else { return false };
     let found = behind_link::<
         HEADERS_LEN,
         { ETHERNET_LEN + HEADERS_LEN },
@@ -34,6 +35,7 @@ pub(in crate::wire) fn push(
     }
     let protocol = header[6];
     let Some(tcp) = transport(header, IPV6_LEN, protocol, length, 0, options) else { return false };
+    place.set_tcp(tcp);
     let packet = PlainPacket {
         ports: word32(header, IPV6_LEN),
         protocol,
@@ -49,7 +51,7 @@ pub(in crate::wire) fn push(
         traffic_class: (first_word >> 20 & 0xff) as u8,
     };
     let addresses = [8, 24].map(|at| u128::from_be_bytes(chunk(header, at)));
-    burst.push_plain_ipv6(addresses, first_word & 0x000f_ffff, tcp, &packet);
+    place.push_ipv6(addresses, first_word & 0x000f_ffff, &packet);
     true
 }
 
@@ -62,7 +64,7 @@ mod tests {
 
     /// What the table is told of a frame that takes the short way.
     fn fast(frame: &[u8], wire_len: u32, options: &ParseOptions) -> Option<Packet> {
-        let mut burst = Burst::default();
+        let mut burst = Burst::with_capacity(1);
         push(frame, wire_len, Nanos(7), PortId(3), options, &mut burst);
         burst.packets().next()
     }

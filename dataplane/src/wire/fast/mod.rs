@@ -5,13 +5,9 @@ mod ipv4;
 mod ipv6;
 mod vxlan;
 
-pub(super) use ipv4::brief;
-pub(super) use ipv6::push as push_ipv6;
-pub(super) use vxlan::push as push_vxlan;
-
 use super::ethertype::number;
 use super::{ParseOptions, tunnel};
-use flowtable::{TcpSegment, protocol};
+use flowtable::{Burst, Nanos, PortId, TcpSegment, protocol};
 
 const ETHERNET_LEN: usize = 14;
 const TAG_LEN: usize = 4;
@@ -23,6 +19,38 @@ const PLAIN_IPV4: u32 = 0x08_0045;
 /// "More fragments" and the fragment offset of IPv4.
 const FRAGMENT_BITS: u16 = 0x3fff;
 const VLAN_ID: u32 = 0x0fff;
+
+/// What became of a frame on the way of plain IPv4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Its brief is written.
+    Written,
+    /// Plain UDP with a port of a tunnel; its brief is worth nothing.
+    Tunnel,
+    /// All else; its brief is worth nothing.
+    Other,
+}
+
+/// Adds the packet of an Ethernet frame to `burst`; `false` where it has to go the general way, or there is no room.
+#[inline(always)]
+pub(super) fn push(
+    frame: &[u8],
+    wire_len: u32,
+    at: Nanos,
+    port: PortId,
+    options: &ParseOptions,
+    burst: &mut Burst,
+) -> bool {
+    let Some(place) = burst.place() else { return false };
+    match ipv4::brief(frame, wire_len, at, port, options, place.brief) {
+        Outcome::Written => {
+            place.push();
+            true
+        }
+        Outcome::Tunnel => vxlan::push(frame, wire_len, at, port, options, burst),
+        Outcome::Other => ipv6::push(frame, wire_len, at, port, options, burst),
+    }
+}
 
 /// The `LEN` octets behind Ethernet and at most one VLAN tag, the tag's id, and how many octets are before; `None` where there
 /// are fewer. `FRAME` is `LEN` with an Ethernet header, `TAGGED` with a tag as well. `is_type` looks at the Ethernet type and

@@ -3,10 +3,10 @@
 
 use super::{
     ETHERNET_LEN, IPV4_LEN, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, is_datagram, source_mac, total_length,
-    transport, word16, word32,
+    transport, word16, word32, word64,
 };
 use crate::wire::{ByteCount, ParseOptions};
-use flowtable::{Burst, Endpoint, Family, Nanos, PlainPacket, PortId, Tunnel, TunnelKind, protocol};
+use flowtable::{Burst, Nanos, PlainPacket, PlainVxlan, PortId, TunnelKind, protocol};
 
 const UDP_LEN: usize = 8;
 const VXLAN_LEN: usize = 8;
@@ -22,8 +22,8 @@ const VNI_ALONE: u8 = 0x08;
 
 /// Adds the inner packet of an Ethernet frame, and its tunnel, to `burst`; `false` where it has to go the general way, as all do
 /// whose tunnel is not in the key.
-#[inline(always)]
-pub(in crate::wire) fn push(
+#[inline(never)]
+pub(super) fn push(
     frame: &[u8],
     wire_len: u32,
     at: Nanos,
@@ -31,6 +31,7 @@ pub(in crate::wire) fn push(
     options: &ParseOptions,
     burst: &mut Burst,
 ) -> bool {
+    let Some(mut place) = burst.wide_place() else { return false };
     let found = behind_link::<
         HEADERS_LEN,
         { ETHERNET_LEN + HEADERS_LEN },
@@ -51,6 +52,7 @@ pub(in crate::wire) fn push(
     let Some(bytes) = total_length(inner, carried.saturating_sub(BETWEEN)) else { return false };
     let protocol = inner[9];
     let Some(tcp) = transport(inner, IPV4_LEN, protocol, bytes, 20, options) else { return false };
+    place.set_tcp(tcp);
     let packet = PlainPacket {
         ports: word32(inner, IPV4_LEN),
         protocol,
@@ -65,48 +67,28 @@ pub(in crate::wire) fn push(
         ttl: inner[8],
         traffic_class: inner[1],
     };
-    let addresses = [12, 16].map(|at| word32(inner, at).into());
-    burst.push_plain_in(&tunnel(header), addresses, tcp, &packet);
+    let tunnel = PlainVxlan {
+        addresses: word64(header, 12),
+        ports: word32(header, IPV4_LEN),
+        vni: word32(header, VXLAN_AT.wrapping_add(4)) >> 8,
+    };
+    place.push_in(tunnel, word64(inner, 12), &packet);
     true
-}
-
-/// The tunnel whose outer IPv4, UDP and VXLAN headers `header` begins with.
-#[inline(always)]
-fn tunnel<const LEN: usize>(header: &[u8; LEN]) -> Tunnel {
-    Tunnel {
-        kind: TunnelKind::Vxlan,
-        family: Family::V4,
-        protocol: protocol::UDP,
-        source: end(header, 0),
-        destination: end(header, 1),
-        id: Some(word32(header, VXLAN_AT.wrapping_add(4)) >> 8),
-        key: None,
-        spi: None,
-        sender_index: None,
-        receiver_index: None,
-    }
-}
-
-/// Address and port of one end of the IPv4 packet that `header` begins with: 0 the source, 1 the destination.
-#[inline(always)]
-fn end<const LEN: usize>(header: &[u8; LEN], which: usize) -> Endpoint {
-    let (address_at, port_at) = if which == 0 { (12, IPV4_LEN) } else { (16, IPV4_LEN.wrapping_add(2)) };
-    Endpoint { address: word32(header, address_at).into(), port: word16(header, port_at) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::wire::{Beside, LinkType, PortList, TunnelOptions, parse};
-    use flowtable::Packet;
+    use flowtable::{Packet, Tunnel};
     use proptest::prelude::*;
 
     /// What the table is told of a frame that takes the short way.
     fn fast(frame: &[u8], wire_len: u32, options: &ParseOptions) -> Option<(Packet, Tunnel)> {
-        let mut burst = Burst::default();
+        let mut burst = Burst::with_capacity(1);
         push(frame, wire_len, Nanos(7), PortId(3), options, &mut burst);
         let packet = burst.packets().next()?;
-        Some((packet, *burst.tunnel_of(&packet).unwrap()))
+        Some((packet, burst.tunnel_of(&packet).unwrap()))
     }
 
     /// TCP with six octets, or UDP with eighteen, in VNI 0x010203.
