@@ -4,16 +4,17 @@
 //! any other packet, the brief says where the [`Rest`] of it lies in the [`crate::Burst`].
 
 use crate::key::{Direction, protocol};
-use crate::key_words::{Addresses, KeyKind, joined, key_of, ports_word};
+use crate::key_words::{Addresses, KeyKind, halves, joined, key_of, ports_word};
 use crate::packet::{FirstPacket, Packet, PortId, Role, TcpSegment};
 use crate::slot::Meta;
 use crate::time::Nanos;
+use crate::tunnel::{PlainVxlan, Tunnel};
 
 /// One packet of a burst.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Brief {
-    /// The addresses of a narrow key, as the hot line holds them; 0 of any other key.
+    /// The addresses of a narrow key, as the hot line holds them; of any other key they mean nothing.
     pub(crate) addresses: u64,
     /// Ports, protocol and VLANs, as the hot line holds them.
     pub(crate) ports: u64,
@@ -44,14 +45,10 @@ pub struct PlainPacket {
     pub protocol: u8,
     /// As [`crate::FlowKey::vlans`].
     pub vlans: u32,
-    /// As [`Packet::at`].
-    pub at: Nanos,
     /// As [`Packet::bytes`].
     pub bytes: u32,
     /// Source MAC address, and whatever two octets are behind it.
     pub source_mac: [u8; 8],
-    /// As [`FirstPacket::port`].
-    pub port: PortId,
     /// As [`FirstPacket::ttl`].
     pub ttl: u8,
     /// As [`FirstPacket::traffic_class`].
@@ -90,7 +87,20 @@ impl Brief {
         port: PortId(0),
     };
 
-    /// Fills in a plain packet in IPv4 but for its TCP header; `addresses` has the source in the upper half. Branchless: which
+    /// Fills in when and where a packet came.
+    #[inline(always)]
+    pub fn begin(&mut self, at: Nanos, port: PortId) {
+        self.at = at;
+        self.port = port;
+    }
+
+    /// Says where the rest of the packet lies in its burst.
+    #[inline(always)]
+    pub(crate) fn set_rest(&mut self, number: u32) {
+        self.rest = number;
+    }
+
+    /// Fills in a plain packet in IPv4 but for its TCP header and what [`Brief::begin`] does; `addresses` has the source in the upper half. Branchless: which
     /// endpoint is the lower one is as good as random.
     ///
     /// Written where it lies, by the parser's branches, as each of them knows it: gathered first, it would be more than the
@@ -99,58 +109,60 @@ impl Brief {
     pub fn set_plain_ipv4(&mut self, addresses: u64, packet: &PlainPacket) {
         let (addresses, ports, swapped) = in_order(addresses, packet.ports);
         self.addresses = addresses;
-        self.set_facts(packet, ports, swapped);
+        self.set_ends(packet, ports, swapped);
+        self.set_facts(packet);
         self.expects = Brief::expecting(KeyKind::Narrow, false);
         self.rest = 0;
     }
 
-    /// Fills in a plain packet in IPv6 but for its TCP header, and `rest`, which lies at `number` in its burst. `addresses` are the
-    /// source's and the destination's.
+    /// The same in IPv6, and its rest. `addresses` are the source's and the destination's, as they are on the wire.
     #[inline(always)]
-    pub(crate) fn set_plain_ipv6(
+    pub fn set_plain_ipv6(
         &mut self,
-        (rest, number): (&mut Rest, u32),
-        addresses: [u128; 2],
+        rest: &mut Rest,
+        addresses: &[[u8; 16]; 2],
         flow_label: u32,
         packet: &PlainPacket,
     ) {
+        rest.set_plain(false, flow_label);
+        self.set_facts(packet);
+        self.expects = Brief::expecting(KeyKind::V6, false);
         let ([lower, higher], ports, swapped) = in_order_ipv6(addresses, packet.ports);
-        *rest = Rest { flow_label, ..Rest::plain(Addresses::of_ipv6(lower, higher), 0) };
-        self.set_facts(packet, ports, swapped);
-        self.set_wide(number, Brief::expecting(KeyKind::V6, false));
+        rest.addresses = Addresses::of_ipv6(lower, higher);
+        self.set_ends(packet, ports, swapped);
     }
 
-    /// The same in IPv4 and a tunnel with `key_word`, which lies at `number` too; `addresses` has the source in the upper half.
+    /// The same in IPv4 and the outermost tunnel it came in, which is part of its key; `addresses` has the source in the
+    /// upper half.
     #[inline(always)]
-    pub(crate) fn set_plain_in(
+    pub fn set_plain_in(
         &mut self,
-        (rest, number): (&mut Rest, u32),
-        key_word: u64,
+        rest: &mut Rest,
+        tunnel: PlainVxlan,
         addresses: u64,
         packet: &PlainPacket,
     ) {
+        rest.outer = Outer::Vxlan(tunnel);
+        rest.set_plain(true, 0);
+        self.set_facts(packet);
+        self.expects = Brief::expecting(KeyKind::V4InTunnel, true);
         let (addresses, ports, swapped) = in_order(addresses, packet.ports);
-        *rest = Rest::plain(Addresses::in_tunnel(addresses, key_word), number);
-        self.set_facts(packet, ports, swapped);
-        self.set_wide(number, Brief::expecting(KeyKind::V4InTunnel, true));
+        rest.addresses = Addresses::in_tunnel(addresses, tunnel.key_word());
+        self.set_ends(packet, ports, swapped);
     }
 
+    /// What the ends of a plain packet decide; `ports` are those of the key.
     #[inline(always)]
-    fn set_wide(&mut self, rest: u32, expects: u8) {
-        self.addresses = 0;
-        self.expects = expects;
-        self.rest = rest;
-    }
-
-    /// What plain packets have in common; `ports` are those of the key.
-    #[inline(always)]
-    fn set_facts(&mut self, packet: &PlainPacket, ports: u32, swapped: bool) {
+    fn set_ends(&mut self, packet: &PlainPacket, ports: u32, swapped: bool) {
         self.direction = if swapped { Direction::HiToLo } else { Direction::LoToHi };
         self.ports =
             u64::from(ports) << 32 | u64::from(packet.protocol) << 24 | u64::from(packet.vlans & 0x00ff_ffff);
-        self.at = packet.at;
+    }
+
+    /// What else plain packets have in common. Where the ends take much arithmetic it goes first, so that it need not be kept.
+    #[inline(always)]
+    fn set_facts(&mut self, packet: &PlainPacket) {
         self.source_mac = packet.source_mac;
-        self.port = packet.port;
         self.bytes = packet.bytes;
         self.ttl = packet.ttl;
         self.traffic_class = packet.traffic_class;
@@ -162,9 +174,9 @@ impl Brief {
         self.tcp = tcp;
     }
 
-    /// The brief of `packet`, the rest of which lies at `rest` in its burst.
+    /// The brief of `packet`, in a tunnel or not, the rest of which lies at `rest` in its burst.
     #[inline(always)]
-    pub(crate) fn of(packet: &Packet, rest: u32) -> Brief {
+    pub(crate) fn of(packet: &Packet, in_tunnel: bool, rest: u32) -> Brief {
         let addresses = Addresses::of(&packet.key);
         let kind = addresses.kind();
         // Says of who began the conversation what its TCP flags do, or nothing.
@@ -180,7 +192,7 @@ impl Brief {
             bytes: packet.bytes,
             rest,
             direction: packet.direction,
-            expects: Brief::expecting(kind, packet.tunnel != 0) | if simple { 0 } else { Brief::ODD },
+            expects: Brief::expecting(kind, in_tunnel) | if simple { 0 } else { Brief::ODD },
             ttl: first.ttl,
             traffic_class: first.traffic_class,
             port: first.port,
@@ -214,13 +226,13 @@ impl Brief {
 
     /// The whole packet, which has `rest` beside its brief, if anything.
     pub(crate) fn unfold(&self, rest: Option<&Rest>) -> Packet {
-        let narrow = Rest::plain(Addresses::narrow(self.addresses), 0);
-        let Rest { addresses, role, tunnel, flow_label, icmp, has_mac } = *rest.unwrap_or(&narrow);
+        let narrow = Rest { addresses: Addresses::narrow(self.addresses), ..Rest::NOTHING };
+        let Rest { ref addresses, role, in_tunnel, flow_label, icmp, has_mac, .. } = *rest.unwrap_or(&narrow);
         let by_flags =
             || if self.protocol() == protocol::TCP { Role::of_tcp(self.tcp.flags) } else { Role::Unknown };
         let [mac @ .., _, _] = self.source_mac;
         Packet {
-            key: key_of(self.ports, &addresses),
+            key: key_of(self.ports, addresses),
             direction: self.direction,
             at: self.at,
             bytes: self.bytes,
@@ -234,7 +246,7 @@ impl Brief {
                 flow_label,
                 icmp,
             },
-            tunnel,
+            tunnel: if in_tunnel { self.rest } else { 0 },
         }
     }
 }
@@ -250,46 +262,75 @@ fn in_order(addresses: u64, ports: u32) -> (u64, u32, bool) {
     (addresses, ports, swapped)
 }
 
-/// The same of IPv6 addresses, the source's and the destination's.
+/// The same of IPv6 addresses as they are on the wire, the source's and the destination's. They are read anew for their order, as
+/// four words more would be more than the registers hold.
 #[inline(always)]
-fn in_order_ipv6([source, destination]: [u128; 2], ports: u32) -> ([u128; 2], u32, bool) {
+fn in_order_ipv6(addresses: &[[u8; 16]; 2], ports: u32) -> ([u128; 2], u32, bool) {
     let turned = ports.rotate_left(PORT_BITS);
-    let swapped = (destination < source) | (destination == source) & (turned < ports);
-    let mask = 0u128.wrapping_sub(swapped.into());
-    let changed = (source ^ destination) & mask;
-    ([source ^ changed, destination ^ changed], if swapped { turned } else { ports }, swapped)
+    let [[s_high, s_low], [d_high, d_low]] = addresses.map(|octets| halves(u128::from_be_bytes(octets)));
+    // As the last borrow of a subtraction of three words.
+    let less = joined(d_low, turned.into()) < joined(s_low, ports.into());
+    let (high, less_high) = d_high.overflowing_sub(s_high);
+    let swapped = less_high | (high < u64::from(less));
+    let [lower, higher] = [swapped, !swapped].map(|which| u128::from_be_bytes(addresses[usize::from(which)]));
+    ([lower, higher], if swapped { turned } else { ports }, swapped)
 }
 
 /// What a packet that is not plain has beside its brief.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
-pub(crate) struct Rest {
+#[repr(C, align(64))]
+pub struct Rest {
     pub(crate) addresses: Addresses,
-    /// As [`Packet::tunnel`].
-    pub(crate) tunnel: u32,
     flow_label: u32,
+    /// Whether it is in the tunnel that is told here; else that means nothing.
+    in_tunnel: bool,
     /// `None`: what its TCP flags prove, if anything.
     role: Option<Role>,
-    icmp: Option<(u8, u8)>,
     has_mac: bool,
+    icmp: Option<(u8, u8)>,
+    /// In a line of its own.
+    pub(crate) outer: Outer,
 }
-const _: () = assert!(size_of::<Rest>() == 64);
+
+/// The outermost tunnel of a packet. Which of them it is stands in front, in the line that plain ones fit.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Outer {
+    Any(Tunnel),
+    Vxlan(PlainVxlan),
+}
+
+const _: () = assert!(size_of::<Rest>() == 192);
 
 impl Rest {
-    /// A place for one.
-    pub(crate) const NOTHING: Rest = Rest::plain(Addresses::narrow(0), 0);
+    /// A place for one; that of a plain packet.
+    pub(crate) const NOTHING: Rest = Rest {
+        addresses: Addresses::narrow(0),
+        flow_label: 0,
+        in_tunnel: false,
+        role: None,
+        icmp: None,
+        has_mac: true,
+        outer: Outer::Vxlan(PlainVxlan { addresses: 0, ports: 0, vni: 0 }),
+    };
 
-    /// That of a plain packet, `tunnel` the place of its tunnel or 0.
+    /// Fills in a plain packet, but for addresses and tunnel.
     #[inline(always)]
-    pub(crate) const fn plain(addresses: Addresses, tunnel: u32) -> Rest {
-        Rest { addresses, tunnel, flow_label: 0, role: None, icmp: None, has_mac: true }
+    fn set_plain(&mut self, in_tunnel: bool, flow_label: u32) {
+        self.flow_label = flow_label;
+        self.in_tunnel = in_tunnel;
+        self.role = None;
+        self.icmp = None;
+        self.has_mac = true;
     }
 
+    /// That of `packet`, in `tunnel` if there is one.
     #[inline(always)]
-    pub(crate) fn of(packet: &Packet) -> Rest {
+    pub(crate) fn of(packet: &Packet, tunnel: Option<Tunnel>) -> Rest {
         Rest {
             addresses: Addresses::of(&packet.key),
-            tunnel: packet.tunnel,
+            in_tunnel: tunnel.is_some(),
+            outer: tunnel.map_or(Rest::NOTHING.outer, Outer::Any),
             flow_label: packet.first.flow_label,
             role: Some(packet.role),
             icmp: packet.first.icmp,
@@ -317,12 +358,11 @@ mod tests {
             let segment = TcpSegment { sequence: 1, acknowledgment: 2, window: 3, flags, payload: 4 };
             let [a, b, c, d, e, f] = mac;
             let mut brief = Brief::NOTHING;
+            brief.begin(Nanos(9), PortId(port));
             brief.set_tcp(if tcp { segment } else { TcpSegment::default() });
             brief.set_plain_ipv4(u64::from(source.0) << 32 | u64::from(destination.0), &PlainPacket {
                 ports: u32::from(source.1) << 16 | u32::from(destination.1),
-                protocol, vlans, at: Nanos(9), bytes,
-                source_mac: [a, b, c, d, e, f, 8, 0],
-                port: PortId(port), ttl, traffic_class,
+                protocol, vlans, bytes, source_mac: [a, b, c, d, e, f, 8, 0], ttl, traffic_class,
             });
             let end = |(address, port): (u32, u16)| Endpoint { address: address.into(), port };
             let (key, direction) = FlowKey::canonical(Family::V4, protocol, end(source), end(destination));
@@ -336,23 +376,24 @@ mod tests {
                 tunnel: 0,
             };
             prop_assert_eq!(brief.unfold(None), expected);
-            let told = Brief::of(&expected, 1);
+            let told = Brief::of(&expected, false, 1);
             prop_assert_eq!((told.addresses, told.ports, told.expects), (brief.addresses, brief.ports, brief.expects));
         }
 
         #[test]
         fn a_packet_is_its_brief_and_the_rest(
             packet in packets(), direction in any::<bool>(), role in prop::sample::select(vec![Role::Source, Role::Unknown]),
-            tcp in any::<(u32, u32, u16, u8, u32)>(), bytes in any::<u32>(), tunnel in 0u32..100, rest in any::<u32>(),
+            tcp in any::<(u32, u32, u16, u8, u32)>(), bytes in any::<u32>(), in_tunnel: bool, rest in 1u32..,
         ) {
             let (sequence, acknowledgment, window, flags, payload) = tcp;
             let packet = Packet {
                 direction: if direction { Direction::LoToHi } else { Direction::HiToLo },
                 tcp: TcpSegment { sequence, acknowledgment, window, flags, payload },
-                role, bytes, tunnel, ..packet
+                role, bytes, tunnel: if in_tunnel { rest } else { 0 }, ..packet
             };
-            let brief = Brief::of(&packet, rest);
-            prop_assert_eq!(brief.unfold(Some(&Rest::of(&packet))), packet);
+            let tunnel = PlainVxlan { addresses: 1 << 32 | 2, ports: 3 << 16 | 4, vni: 5 }.into();
+            let brief = Brief::of(&packet, in_tunnel, rest);
+            prop_assert_eq!(brief.unfold(Some(&Rest::of(&packet, in_tunnel.then_some(tunnel)))), packet);
             prop_assert_eq!(brief.rest, rest);
         }
     }

@@ -1,8 +1,9 @@
 //! The packets of one burst with what only some of them carry beside the common part. Taken once, used again for each burst.
 
-use crate::brief::{Brief, PlainPacket, Rest};
-use crate::packet::{Packet, Quote, TcpSegment};
-use crate::tunnel::{PlainVxlan, Tunnel};
+use crate::brief::{Brief, Outer, Rest};
+use crate::packet::{Packet, PortId, Quote};
+use crate::time::Nanos;
+use crate::tunnel::Tunnel;
 
 /// Packets on their way to [`crate::Writer::update`]. Allocates only where it is pushed beyond its capacity.
 #[derive(Clone, Debug, Default)]
@@ -12,29 +13,25 @@ pub struct Burst {
     len: usize,
     /// As many; what is in them is of packets that are more than their briefs.
     rests: Vec<Rest>,
-    /// As many; of packets in tunnels.
-    tunnels: Vec<Outer>,
     /// Each with the packets that were there when it came.
     quotes: Vec<(usize, Quote)>,
 }
 
-/// The outermost tunnel of a packet.
-#[derive(Clone, Copy, Debug)]
-enum Outer {
-    Any(Tunnel),
-    Vxlan(PlainVxlan),
-}
-
-impl Outer {
-    /// A place for one.
-    const NOTHING: Outer = Outer::Vxlan(PlainVxlan { addresses: 0, ports: 0, vni: 0 });
-}
-
-/// A place in a burst for one more packet.
+/// A place in a burst for the brief of one more packet.
 #[derive(Debug)]
 pub struct Place<'a> {
     /// To be written before [`Place::push`].
     pub brief: &'a mut Brief,
+    len: &'a mut usize,
+}
+
+/// A place in a burst for one more packet that is more than its brief.
+#[derive(Debug)]
+pub struct WholePlace<'a> {
+    /// To be written before [`WholePlace::push`].
+    pub brief: &'a mut Brief,
+    /// Likewise.
+    pub rest: &'a mut Rest,
     len: &'a mut usize,
 }
 
@@ -46,37 +43,10 @@ impl Place<'_> {
     }
 }
 
-/// A place in a burst for a packet with a wide key.
-#[derive(Debug)]
-pub struct WidePlace<'a> {
-    brief: &'a mut Brief,
-    rest: &'a mut Rest,
-    tunnel: &'a mut Outer,
-    len: &'a mut usize,
-}
-
-impl WidePlace<'_> {
-    /// Fills in the TCP header, all zero for other protocols: before the packet is pushed.
+impl WholePlace<'_> {
+    /// Adds the packet to the burst.
     #[inline(always)]
-    pub fn set_tcp(&mut self, tcp: TcpSegment) {
-        self.brief.set_tcp(tcp);
-    }
-
-    /// Adds a plain packet in IPv6, from the first of `addresses` to the second.
-    #[inline(always)]
-    pub fn push_ipv6(self, addresses: [u128; 2], flow_label: u32, packet: &PlainPacket) {
-        let number = number(*self.len);
-        self.brief.set_plain_ipv6((self.rest, number), addresses, flow_label, packet);
-        *self.len += 1;
-    }
-
-    /// Adds a plain packet in IPv4 and the outermost tunnel it came in, which is part of its key; `addresses` has the source in the
-    /// upper half.
-    #[inline(always)]
-    pub fn push_in(self, tunnel: PlainVxlan, addresses: u64, packet: &PlainPacket) {
-        *self.tunnel = Outer::Vxlan(tunnel);
-        let number = number(*self.len);
-        self.brief.set_plain_in((self.rest, number), tunnel.key_word(), addresses, packet);
+    pub fn push(self) {
         *self.len += 1;
     }
 }
@@ -89,13 +59,12 @@ fn number(place: usize) -> u32 {
 }
 
 impl Burst {
-    /// An empty burst with room for `packets`, each of them in a tunnel and quoting another.
+    /// An empty burst with room for `packets`, each of them quoting another.
     pub fn with_capacity(packets: usize) -> Burst {
         Burst {
             briefs: vec![Brief::NOTHING; packets],
             len: 0,
             rests: vec![Rest::NOTHING; packets],
-            tunnels: vec![Outer::NOTHING; packets],
             quotes: Vec::with_capacity(packets),
         }
     }
@@ -107,43 +76,39 @@ impl Burst {
         briefs.get_mut(*len).map(|brief| Place { brief, len })
     }
 
-    /// The same for a packet with a wide key.
+    /// The same of a packet that is more than its brief, received on `port` at `at`.
     #[inline(always)]
-    pub fn wide_place(&mut self) -> Option<WidePlace<'_>> {
-        let Burst { briefs, len, rests, tunnels, .. } = self;
+    pub fn whole_place(&mut self, at: Nanos, port: PortId) -> Option<WholePlace<'_>> {
+        let Burst { briefs, rests, len, .. } = self;
         let (brief, rest) = (briefs.get_mut(*len)?, rests.get_mut(*len)?);
-        Some(WidePlace { brief, rest, tunnel: tunnels.get_mut(*len)?, len })
+        brief.begin(at, port);
+        brief.set_rest(number(*len));
+        Some(WholePlace { brief, rest, len })
     }
 
     /// Adds a packet outside tunnels.
     #[inline]
     pub fn push(&mut self, packet: Packet) {
-        if self.len == self.briefs.len() {
-            self.grow();
-        }
-        let number = number(self.len);
-        if let Some(WidePlace { brief, rest, len, .. }) = self.wide_place() {
-            *rest = Rest::of(&packet);
-            *brief = Brief::of(&packet, number);
-            *len += 1;
-        }
+        self.put(&packet, None);
     }
 
     /// Adds a packet and the outermost tunnel it came in.
     #[inline]
     pub fn push_in(&mut self, tunnel: Tunnel, packet: Packet) {
-        if self.len == self.briefs.len() {
-            self.grow();
-        }
-        self.tunnels[self.len] = Outer::Any(tunnel);
-        self.push(Packet { tunnel: number(self.len), ..packet });
+        self.put(&packet, Some(tunnel));
     }
 
-    #[cold]
-    fn grow(&mut self) {
-        self.briefs.push(Brief::NOTHING);
-        self.rests.push(Rest::NOTHING);
-        self.tunnels.push(Outer::NOTHING);
+    fn put(&mut self, packet: &Packet, tunnel: Option<Tunnel>) {
+        let brief = Brief::of(packet, tunnel.is_some(), number(self.len));
+        let rest = Rest::of(packet, tunnel);
+        match (self.briefs.get_mut(self.len), self.rests.get_mut(self.len)) {
+            (Some(place), Some(beside)) => (*place, *beside) = (brief, rest),
+            _ => {
+                self.briefs.push(brief);
+                self.rests.push(rest);
+            }
+        }
+        self.len += 1;
     }
 
     /// Adds what an ICMP error says of another flow. It is said behind the packets pushed before it.
@@ -188,10 +153,11 @@ impl Burst {
     /// The tunnel of one of its packets.
     #[inline]
     pub fn tunnel_of(&self, packet: &Packet) -> Option<Tunnel> {
-        match self.tunnels.get((packet.tunnel as usize).wrapping_sub(1))? {
-            Outer::Any(tunnel) => Some(*tunnel),
-            Outer::Vxlan(plain) => Some(Tunnel::from(*plain)),
-        }
+        let rest = self.rests.get((packet.tunnel as usize).wrapping_sub(1))?;
+        Some(match rest.outer {
+            Outer::Any(tunnel) => tunnel,
+            Outer::Vxlan(plain) => plain.into(),
+        })
     }
 
     /// What the burst's ICMP errors say, each with the number of packets before it.

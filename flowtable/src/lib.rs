@@ -41,8 +41,8 @@ mod tunnel_block;
 mod version;
 mod writer;
 
-pub use brief::{Brief, PlainPacket};
-pub use burst::{Burst, Place, WidePlace};
+pub use brief::{Brief, PlainPacket, Rest};
+pub use burst::{Burst, Place, WholePlace};
 pub use event::{Event, EventDetail, EventKind, NetworkError};
 pub use exclusions::{Exclusion, Exclusions, MAX_EXCLUSIONS};
 pub use key::{Direction, Endpoint, Family, FlowKey, protocol};

@@ -13,7 +13,7 @@ const HEADERS_LEN: usize = IPV4_LEN + TCP_LEN;
 
 /// Writes an Ethernet frame's brief, which is worth nothing where it has to go another way.
 #[inline(always)]
-pub(super) fn brief(
+pub(super) fn write(
     frame: &[u8],
     wire_len: u32,
     at: Nanos,
@@ -37,7 +37,7 @@ pub(super) fn brief(
         },
         protocol::UDP if is_datagram(header, IPV4_LEN, total_length, 20) => {
             if tunnel::has_port_of_one(ports, &options.tunnels) {
-                return Outcome::Tunnel;
+                return tunnel_at(ports, options);
             }
             brief.set_tcp(TcpSegment::default());
         }
@@ -47,18 +47,25 @@ pub(super) fn brief(
         ports,
         protocol,
         vlans: if options.key_vlan { vlans } else { 0 },
-        at,
         bytes: match options.count {
             ByteCount::Ip => total_length,
             ByteCount::Frame => wire_len,
         },
         source_mac: source_mac(frame),
-        port,
         ttl: header[8],
         traffic_class: header[1],
     };
+    brief.begin(at, port);
     brief.set_plain_ipv4(word64(header, 12), &packet);
     Outcome::Written
+}
+
+/// Which way a datagram with a port of some tunnel has to go.
+#[inline(always)]
+fn tunnel_at(ports: u32, options: &ParseOptions) -> Outcome {
+    let [_, _, d0, d1] = ports.to_be_bytes();
+    let vxlan = options.tunnels.vxlan_ports.has(u16::from_be_bytes([d0, d1]));
+    if vxlan { Outcome::Vxlan } else { Outcome::Tunnel }
 }
 
 #[cfg(test)]
@@ -79,7 +86,7 @@ mod tests {
     fn fast(frame: &[u8], wire_len: u32, options: &ParseOptions) -> Option<Packet> {
         let mut burst = Burst::with_capacity(1);
         let place = burst.place()?;
-        if brief(frame, wire_len, Nanos(7), PortId(3), options, place.brief) == Outcome::Written {
+        if write(frame, wire_len, Nanos(7), PortId(3), options, place.brief) == Outcome::Written {
             place.push();
         }
         burst.packets().next()

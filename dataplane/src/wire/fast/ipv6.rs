@@ -1,17 +1,17 @@
 //! TCP and UDP in IPv6 without extension headers, whole and sound, with one VLAN tag or none.
 
-use super::{
-    ETHERNET_LEN, TAG_LEN, TCP_LEN, behind_link, chunk, number, source_mac, transport, word16, word32,
-};
+use super::{ETHERNET_LEN, TAG_LEN, TCP_LEN, behind_link, source_mac, transport, word16, word32};
 use crate::wire::{ByteCount, ParseOptions};
 use flowtable::{Burst, Nanos, PlainPacket, PortId};
 
 const IPV6_LEN: usize = 40;
+/// The Ethernet type and version 6.
+const PLAIN_IPV6: u32 = 0x8_6dd6;
 /// IPv6 and TCP; asked of UDP too.
 const HEADERS_LEN: usize = IPV6_LEN + TCP_LEN;
 
 /// Adds the packet of an Ethernet frame to `burst`; `false` where it has to go the general way.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn push(
     frame: &[u8],
     wire_len: u32,
@@ -20,38 +20,39 @@ pub(super) fn push(
     options: &ParseOptions,
     burst: &mut Burst,
 ) -> bool {
-    let Some(mut place) = burst.wide_place() else { return false };
+    let Some(place) = burst.whole_place(at, port) else { return false };
     let found = behind_link::<
         HEADERS_LEN,
         { ETHERNET_LEN + HEADERS_LEN },
         { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
-    >(frame, |typed| typed >> 16 == u32::from(number::IPV6));
+    >(frame, |typed| typed >> 12 == PLAIN_IPV6);
     let Some((header, vlans, link_octets)) = found else { return false };
     let (first_word, length) = (word32(header, 0), u32::from(word16(header, 4)));
-    // Length 0 stands for another one, see RFC 2675.
-    let whole = length != 0 && length <= wire_len.saturating_sub(link_octets).saturating_sub(40);
-    if first_word >> 28 != 6 || !whole {
+    // Of a frame so long; no more than that and the headers is looked at. Length 0 stands for another one, see RFC 2675.
+    let limit = wire_len.wrapping_sub(link_octets.wrapping_add(40));
+    if length.wrapping_sub(1) >= limit {
         return false;
     }
     let protocol = header[6];
     let Some(tcp) = transport(header, IPV6_LEN, protocol, length, 0, options) else { return false };
-    place.set_tcp(tcp);
+    place.brief.set_tcp(tcp);
     let packet = PlainPacket {
         ports: word32(header, IPV6_LEN),
         protocol,
         vlans: if options.key_vlan { vlans } else { 0 },
-        at,
         bytes: match options.count {
             ByteCount::Ip => length.wrapping_add(40),
             ByteCount::Frame => wire_len,
         },
         source_mac: source_mac(frame),
-        port,
         ttl: header[7],
         traffic_class: (first_word >> 20 & 0xff) as u8,
     };
-    let addresses = [8, 24].map(|at| u128::from_be_bytes(chunk(header, at)));
-    place.push_ipv6(addresses, first_word & 0x000f_ffff, &packet);
+    let Some(addresses) = header.get(8..).and_then(|rest| rest.as_chunks().0.first_chunk()) else {
+        return false;
+    };
+    place.brief.set_plain_ipv6(place.rest, addresses, first_word & 0x000f_ffff, &packet);
+    place.push();
     true
 }
 

@@ -1,5 +1,7 @@
 //! The short ways: what most packets of most links are, with one check of the length and no step between the layers. What is
 //! given here is what the general way gives; all else goes that way.
+//!
+//! All of them are in line where frames are taken: as functions of their own, IPv6 and VXLAN take some 40 instructions more.
 
 mod ipv4;
 mod ipv6;
@@ -25,7 +27,9 @@ const VLAN_ID: u32 = 0x0fff;
 enum Outcome {
     /// Its brief is written.
     Written,
-    /// Plain UDP with a port of a tunnel; its brief is worth nothing.
+    /// Plain UDP with a port of VXLAN; its brief is worth nothing.
+    Vxlan,
+    /// Plain UDP with a port of another tunnel; likewise.
     Tunnel,
     /// All else; its brief is worth nothing.
     Other,
@@ -42,12 +46,13 @@ pub(super) fn push(
     burst: &mut Burst,
 ) -> bool {
     let Some(place) = burst.place() else { return false };
-    match ipv4::brief(frame, wire_len, at, port, options, place.brief) {
+    match ipv4::write(frame, wire_len, at, port, options, place.brief) {
         Outcome::Written => {
             place.push();
             true
         }
-        Outcome::Tunnel => vxlan::push(frame, wire_len, at, port, options, burst),
+        Outcome::Vxlan => vxlan::push(frame, wire_len, at, port, options, burst),
+        Outcome::Tunnel => false,
         Outcome::Other => ipv6::push(frame, wire_len, at, port, options, burst),
     }
 }

@@ -2,11 +2,11 @@
 //! with one outer VLAN tag or none.
 
 use super::{
-    ETHERNET_LEN, IPV4_LEN, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, is_datagram, source_mac, total_length,
-    transport, word16, word32, word64,
+    ETHERNET_LEN, IPV4_LEN, PLAIN_IPV4, TAG_LEN, TCP_LEN, behind_link, source_mac, total_length, transport,
+    word16, word32, word64,
 };
 use crate::wire::{ByteCount, ParseOptions};
-use flowtable::{Burst, Nanos, PlainPacket, PlainVxlan, PortId, TunnelKind, protocol};
+use flowtable::{Burst, Nanos, PlainPacket, PlainVxlan, PortId, TunnelKind};
 
 const UDP_LEN: usize = 8;
 const VXLAN_LEN: usize = 8;
@@ -14,15 +14,15 @@ const VXLAN_LEN: usize = 8;
 const VXLAN_AT: usize = IPV4_LEN + UDP_LEN;
 const FRAME_AT: usize = VXLAN_AT + VXLAN_LEN;
 const HEADERS_LEN: usize = FRAME_AT + ETHERNET_LEN + IPV4_LEN + TCP_LEN;
-/// Octets between the outer UDP header and the inner packet.
-const BETWEEN: u32 = 8 + 14;
+/// Octets from the outer UDP header to the inner packet.
+const BETWEEN: u32 = 8 + 8 + 14;
 /// Flags: the VNI is valid, and the generic extension is not used.
 const FLAGS_LOOKED_AT: u8 = 0x0c;
 const VNI_ALONE: u8 = 0x08;
 
 /// Adds the inner packet of an Ethernet frame, and its tunnel, to `burst`; `false` where it has to go the general way, as all do
-/// whose tunnel is not in the key.
-#[inline(never)]
+/// whose tunnel is not in the key. The frame has been found to be [`Outcome::Vxlan`](super::Outcome::Vxlan).
+#[inline(always)]
 pub(super) fn push(
     frame: &[u8],
     wire_len: u32,
@@ -31,39 +31,33 @@ pub(super) fn push(
     options: &ParseOptions,
     burst: &mut Burst,
 ) -> bool {
-    let Some(mut place) = burst.wide_place() else { return false };
+    let Some(place) = burst.whole_place(at, port) else { return false };
     let found = behind_link::<
         HEADERS_LEN,
         { ETHERNET_LEN + HEADERS_LEN },
         { ETHERNET_LEN + TAG_LEN + HEADERS_LEN },
     >(frame, |typed| typed >> 8 == PLAIN_IPV4);
-    let Some((header, vlans, link_octets)) = found else { return false };
-    let Some(outer_octets) = total_length(header, wire_len.wrapping_sub(link_octets)) else { return false };
-    let is_vxlan = header[9] == protocol::UDP
-        && is_datagram(header, IPV4_LEN, outer_octets, 20)
-        && options.tunnels.vxlan_ports.has(word16(header, IPV4_LEN.wrapping_add(2)))
-        && options.tunnels.enters(TunnelKind::Vxlan)
-        && header[VXLAN_AT] & FLAGS_LOOKED_AT == VNI_ALONE;
+    let Some((header, vlans, _)) = found else { return false };
+    let is_vxlan =
+        options.tunnels.enters(TunnelKind::Vxlan) && header[VXLAN_AT] & FLAGS_LOOKED_AT == VNI_ALONE;
     if !is_vxlan || !options.key_tunnel || word32(header, FRAME_AT.wrapping_add(12)) >> 8 != PLAIN_IPV4 {
         return false;
     }
     let Some(inner) = header.last_chunk::<{ IPV4_LEN + TCP_LEN }>() else { return false };
-    let carried = u32::from(word16(header, IPV4_LEN.wrapping_add(4))).wrapping_sub(8);
+    let carried = u32::from(word16(header, IPV4_LEN.wrapping_add(4)));
     let Some(bytes) = total_length(inner, carried.saturating_sub(BETWEEN)) else { return false };
     let protocol = inner[9];
     let Some(tcp) = transport(inner, IPV4_LEN, protocol, bytes, 20, options) else { return false };
-    place.set_tcp(tcp);
+    place.brief.set_tcp(tcp);
     let packet = PlainPacket {
         ports: word32(inner, IPV4_LEN),
         protocol,
         vlans: if options.key_vlan { vlans } else { 0 },
-        at,
         bytes: match options.count {
             ByteCount::Ip => bytes,
             ByteCount::Frame => wire_len,
         },
         source_mac: source_mac(frame),
-        port,
         ttl: inner[8],
         traffic_class: inner[1],
     };
@@ -72,7 +66,8 @@ pub(super) fn push(
         ports: word32(header, IPV4_LEN),
         vni: word32(header, VXLAN_AT.wrapping_add(4)) >> 8,
     };
-    place.push_in(tunnel, word64(inner, 12), &packet);
+    place.brief.set_plain_in(place.rest, tunnel, word64(inner, 12), &packet);
+    place.push();
     true
 }
 
@@ -84,11 +79,11 @@ mod tests {
     use proptest::prelude::*;
 
     /// What the table is told of a frame that takes the short way.
-    fn fast(frame: &[u8], wire_len: u32, options: &ParseOptions) -> Option<(Packet, Tunnel)> {
+    fn fast(frame: &[u8], wire_len: u32, options: &ParseOptions) -> Option<(Packet, Option<Tunnel>)> {
         let mut burst = Burst::with_capacity(1);
-        push(frame, wire_len, Nanos(7), PortId(3), options, &mut burst);
+        super::super::push(frame, wire_len, Nanos(7), PortId(3), options, &mut burst);
         let packet = burst.packets().next()?;
-        Some((packet, burst.tunnel_of(&packet).unwrap()))
+        Some((packet, burst.tunnel_of(&packet)))
     }
 
     /// TCP with six octets, or UDP with eighteen, in VNI 0x010203.
@@ -111,7 +106,7 @@ mod tests {
     fn sound_frames_take_the_short_way() {
         for (udp, tagged) in [(false, false), (false, true), (true, false), (true, true)] {
             let (packet, tunnel) = fast(&frame(udp, tagged), 114, &ParseOptions::default()).unwrap();
-            assert_eq!((packet.bytes, packet.first.ttl, tunnel.id), (46, 63, Some(0x01_0203)));
+            assert_eq!((packet.bytes, packet.first.ttl, tunnel.unwrap().id), (46, 63, Some(0x01_0203)));
             assert_eq!(packet.key.vlans, if tagged { 0xabc << 12 } else { 0 });
         }
     }
@@ -147,8 +142,8 @@ mod tests {
                     parse(LinkType::Ethernet, frame, wire_len, Nanos(7), PortId(3), &options, &mut beside);
                 let general = general.unwrap();
                 let packet = Packet { tunnel: 0, ..packet };
-                prop_assert_eq!((general.packet, general.anomaly, general.beside), (packet, None, true));
-                prop_assert_eq!(beside, Beside { tunnel: Some(tunnel), fragment: None, quote: None });
+                prop_assert_eq!((general.packet, general.anomaly, general.beside), (packet, None, tunnel.is_some()));
+                prop_assert_eq!(beside, Beside { tunnel, fragment: None, quote: None });
             }
         }
     }
