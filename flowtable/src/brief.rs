@@ -100,8 +100,8 @@ impl Brief {
         self.rest = number;
     }
 
-    /// Fills in a plain packet in IPv4 but for its TCP header and what [`Brief::begin`] does; `addresses` has the source in the upper half. Branchless: which
-    /// endpoint is the lower one is as good as random.
+    /// Fills in a plain packet in IPv4 but for its TCP header and what [`Brief::begin`] does; `addresses` has the source in the
+    /// upper half.
     ///
     /// Written where it lies, by the parser's branches, as each of them knows it: gathered first, it would be more than the
     /// registers hold.
@@ -115,19 +115,19 @@ impl Brief {
         self.rest = 0;
     }
 
-    /// The same in IPv6, and its rest. `addresses` are the source's and the destination's, as they are on the wire.
+    /// The same in IPv6, and its rest. `address` gives the source's or, where it is told so, the destination's.
     #[inline(always)]
     pub fn set_plain_ipv6(
         &mut self,
         rest: &mut Rest,
-        addresses: &[[u8; 16]; 2],
+        address: impl Fn(bool) -> u128,
         flow_label: u32,
         packet: &PlainPacket,
     ) {
         rest.set_plain(false, flow_label);
         self.set_facts(packet);
         self.expects = Brief::expecting(KeyKind::V6, false);
-        let ([lower, higher], ports, swapped) = in_order_ipv6(addresses, packet.ports);
+        let ([lower, higher], ports, swapped) = in_order_ipv6(address, packet.ports);
         rest.addresses = Addresses::of_ipv6(lower, higher);
         self.set_ends(packet, ports, swapped);
     }
@@ -262,18 +262,17 @@ fn in_order(addresses: u64, ports: u32) -> (u64, u32, bool) {
     (addresses, ports, swapped)
 }
 
-/// The same of IPv6 addresses as they are on the wire, the source's and the destination's. They are read anew for their order, as
-/// four words more would be more than the registers hold.
+/// The same of IPv6, where `address` gives the source's or, where it is told so, the destination's. It is asked anew in their order,
+/// as four words more would be more than the registers hold.
 #[inline(always)]
-fn in_order_ipv6(addresses: &[[u8; 16]; 2], ports: u32) -> ([u128; 2], u32, bool) {
+fn in_order_ipv6(address: impl Fn(bool) -> u128, ports: u32) -> ([u128; 2], u32, bool) {
     let turned = ports.rotate_left(PORT_BITS);
-    let [[s_high, s_low], [d_high, d_low]] = addresses.map(|octets| halves(u128::from_be_bytes(octets)));
+    let [[s_high, s_low], [d_high, d_low]] = [false, true].map(|destination| halves(address(destination)));
     // As the last borrow of a subtraction of three words.
     let less = joined(d_low, turned.into()) < joined(s_low, ports.into());
     let (high, less_high) = d_high.overflowing_sub(s_high);
     let swapped = less_high | (high < u64::from(less));
-    let [lower, higher] = [swapped, !swapped].map(|which| u128::from_be_bytes(addresses[usize::from(which)]));
-    ([lower, higher], if swapped { turned } else { ports }, swapped)
+    ([address(swapped), address(!swapped)], if swapped { turned } else { ports }, swapped)
 }
 
 /// What a packet that is not plain has beside its brief.

@@ -40,7 +40,7 @@ pub(crate) fn segment(
     track: &Track,
     meta: Meta,
     brief: &Brief,
-    exchanges: &Followed,
+    followed: &Followed,
     end_exchange: impl FnOnce(),
 ) -> bool {
     let (segment, side) = (&brief.tcp, brief.direction as usize);
@@ -62,7 +62,7 @@ pub(crate) fn segment(
     track.next_sequence[side].store(next, Ordering::Relaxed);
     track.acknowledged[side].store(segment.acknowledgment, Ordering::Relaxed);
     track.windows[side].store(segment.window, Ordering::Relaxed);
-    if exchanges.exchanges && track.ask(data.into(), brief.direction, brief.at.0) != 0 {
+    if followed.exchanges && track.ask(data.into(), brief.direction, brief.at.0) != 0 {
         end_exchange();
     }
     let stamp = stamp(add(hot, brief));

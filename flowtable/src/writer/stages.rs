@@ -109,7 +109,6 @@ impl Writer {
 
     #[inline(never)]
     fn by_groups(&mut self, briefs: &[Brief], burst: &Burst, outcome: &mut BurstOutcome) {
-        let briefs = &briefs[..briefs.len().min(MAX_BURST)];
         // Before the first group and behind the last there are empty ones.
         let group = |number: usize| {
             let from = number.saturating_mul(GROUP).min(briefs.len());

@@ -1,6 +1,6 @@
 //! TCP and UDP in IPv6 without extension headers, whole and sound, with one VLAN tag or none.
 
-use super::{ETHERNET_LEN, TAG_LEN, TCP_LEN, behind_link, source_mac, transport, word16, word32};
+use super::{ETHERNET_LEN, TAG_LEN, TCP_LEN, behind_link, chunk, source_mac, transport, word16, word32};
 use crate::wire::{ByteCount, ParseOptions};
 use flowtable::{Burst, Nanos, PlainPacket, PortId};
 
@@ -48,10 +48,8 @@ pub(super) fn push(
         ttl: header[7],
         traffic_class: (first_word >> 20 & 0xff) as u8,
     };
-    let Some(addresses) = header.get(8..).and_then(|rest| rest.as_chunks().0.first_chunk()) else {
-        return false;
-    };
-    place.brief.set_plain_ipv6(place.rest, addresses, first_word & 0x000f_ffff, &packet);
+    let address = |destination| u128::from_be_bytes(chunk(header, if destination { 24 } else { 8 }));
+    place.brief.set_plain_ipv6(place.rest, address, first_word & 0x000f_ffff, &packet);
     place.push();
     true
 }
