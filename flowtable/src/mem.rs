@@ -184,22 +184,58 @@ impl<T> DerefMut for Slab<T> {
     }
 }
 
+/// Caches of a core, by how close they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cache {
+    First,
+    Second,
+}
+
 /// Asks the core to bring the line of `value` close, to be written soon. Never faults.
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {
+    prefetch_into(value, Cache::First);
+}
+
+/// The same, as close as `cache`, which is to be known when this is compiled.
+#[inline(always)]
+pub(crate) fn prefetch_into<T>(value: &T, cache: Cache) {
     let address = std::ptr::from_ref(value);
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch reads nothing architecturally and never faults, whatever the address.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast::<i8>());
+    match cache {
+        // SAFETY: a prefetch reads nothing architecturally and never faults, whatever the address.
+        Cache::First => unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast::<i8>());
+        },
+        // SAFETY: as above.
+        Cache::Second => unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(address.cast::<i8>());
+        },
     }
     #[cfg(all(target_arch = "aarch64", not(miri)))]
-    // SAFETY: PRFM is a hint; it never faults and touches no register or flag that Rust relies on.
-    unsafe {
-        std::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, readonly, preserves_flags));
+    match cache {
+        // SAFETY: PRFM is a hint; it never faults and touches no register or flag that Rust relies on.
+        Cache::First => unsafe {
+            std::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, readonly, preserves_flags));
+        },
+        // SAFETY: as above.
+        Cache::Second => unsafe {
+            std::arch::asm!("prfm pstl2keep, [{}]", in(reg) address, options(nostack, readonly, preserves_flags));
+        },
     }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let _ = address;
+    #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    let _ = (address, cache);
+}
+
+/// Whether the processor is of the kind whose cores were seen to do best with all prefetches of a burst at once: Intel's.
+pub(crate) fn takes_prefetches_by_the_burst() -> bool {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        let id = std::arch::x86_64::__cpuid(0);
+        [id.ebx, id.edx, id.ecx].map(u32::to_le_bytes).as_flattened() == b"GenuineIntel"
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    false
 }
 
 /// Words that [`lanes_equal`] compares at once.

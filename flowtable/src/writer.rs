@@ -6,7 +6,7 @@ mod retire;
 mod stages;
 
 use retire::Retiring;
-use stages::{NO_SLOT, Staged};
+use stages::{NO_SLOT, Order, Staged};
 
 use crate::agenda::LOOK_BYTES;
 use crate::brief::Brief;
@@ -48,6 +48,7 @@ pub struct Writer {
     /// No flow starts before this: the end of the latest one that ended, and a nanosecond. Time does not run backwards, and
     /// no two flows of a key share their start.
     floor: Nanos,
+    order: Order,
     /// One for each packet of a round.
     staged: [Staged; MAX_BURST],
     retiring: Retiring,
@@ -99,6 +100,7 @@ impl Writer {
             free: FreeSlots::all(),
             service_ports: config.service_ports.clone().into_boxed_slice(),
             floor: Nanos(0),
+            order: Order::of(shared.busy.len()),
             staged: [Staged::NOTHING; MAX_BURST],
             retiring: Retiring::NONE,
             openings_ahead: 0,
