@@ -114,7 +114,7 @@ fn worst_insert(criterion: &mut Criterion) {
             let mut ns = 0;
             for _ in 0..rounds {
                 let mut worst = 0;
-                for _ in 0..PACKETS / u32::try_from(MAX_BURST).expect("64") {
+                for _ in 0..PACKETS / u32::try_from(MAX_BURST).expect("128") {
                     for packet in packets.burst(now).packets() {
                         let alone = Burst::from(packet);
                         let watch = Stopwatch::start();

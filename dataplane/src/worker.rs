@@ -14,10 +14,10 @@ use crate::wire::LinkType;
 /// Headers asked for ahead of the one being parsed.
 const PREFETCH_AHEAD: usize = 4;
 /// Flows a full table ends for new ones between two polls, at most, see [`Writer::limit_evictions`]. At 14.88 Mpps, in bursts of
-/// 64, two are 465 k records a second, about what a core exports: what more were ended would be dropped.
-const EVICTIONS_PER_BURST: u32 = 2;
+/// 128, four are 465 k records a second, about what a core exports: what more were ended would be dropped.
+const EVICTIONS_PER_BURST: u32 = 4;
 /// Retirements served between two polls, so that the queues are never left alone for long.
-const RETIREMENTS_PER_POLL: usize = 32;
+const RETIREMENTS_PER_POLL: usize = 64;
 /// Polls after the stop, at most: what waits in the rings by then, and not what keeps coming in.
 const DRAIN_POLLS: usize = 512;
 /// Polls between two publications of their number, and between two looks at what waits for its time to come.

@@ -107,8 +107,8 @@ fn a_conversation_whose_directions_come_in_on_two_ports_is_one_record() {
 
 #[test]
 fn how_long_each_burst_took_is_noted_once_whether_another_follows_or_none() {
-    // 200 frames are bursts of 64, 64, 64 and 8; the other port has one burst.
-    let many = (0..200).map(|flow| tcp_frame(client(flow), [192, 0, 2, 1], [1, 2])).collect();
+    // 400 frames are bursts of 128, 128, 128 and 16; the other port has one burst.
+    let many = (0..400).map(|flow| tcp_frame(client(flow), [192, 0, 2, 1], [1, 2])).collect();
     let one = vec![tcp_frame(client(1), [192, 0, 2, 1], [1, 2])];
     let (mut worker, _sweeper) = worker(vec![port(0, many, 1), port(1, one, 1)], 1_000);
     let (counters, read) = CountersWriter::new();

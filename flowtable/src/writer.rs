@@ -33,8 +33,9 @@ use crate::time::Nanos;
 use crate::tunnel::Tunnel;
 use crate::{orientation, plain, tcp};
 
-/// Packets worked through in one round of stages.
-pub const MAX_BURST: usize = 64;
+/// Packets worked through in one round of stages: so many that what begins and ends a stage is little of it, and few enough that
+/// their lines stay close.
+pub const MAX_BURST: usize = 128;
 /// Flows an eviction chooses the stalest from. Each is a line that nobody asked for before.
 const EVICTION_CANDIDATES: usize = 8;
 

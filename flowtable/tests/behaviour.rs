@@ -335,12 +335,12 @@ fn without_a_sweep_a_flooded_table_says_what_it_could_not_count() {
 fn a_flood_ends_no_more_flows_than_each_round_may() {
     let mut bed = Bed::new(16);
     bed.writer.limit_evictions(4);
-    let flood: Vec<_> = (0..128u32).map(|i| udp((1_000 + i, 7), B, u64::from(i))).collect();
+    let flood: Vec<_> = (0..256u32).map(|i| udp((1_000 + i, 7), B, u64::from(i))).collect();
     let outcome = bed.writer.update_burst(&flood);
-    // 16 find a free slot, and two rounds of 64 packets end four flows each.
-    assert_eq!((outcome.in_flows, outcome.table_full), (24, 104));
+    // 16 find a free slot, and two rounds of 128 packets end four flows each.
+    assert_eq!((outcome.in_flows, outcome.table_full), (24, 232));
     assert_eq!(bed.writer.stats().evicted, 8);
-    let counted: u64 = bed.flush(128).iter().map(|r| r.to_destination.packets_delta).sum();
+    let counted: u64 = bed.flush(256).iter().map(|r| r.to_destination.packets_delta).sum();
     assert_eq!(counted, 24);
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::port::OpenPort;
 
 /// Packets one burst can hold.
-pub const MAX_BURST: usize = 64;
+pub const MAX_BURST: usize = 128;
 /// `MAX_BURST` as DPDK takes it.
-const MAX_BURST_U16: u16 = 64;
+const MAX_BURST_U16: u16 = 128;
 const _: () = assert!(MAX_BURST == MAX_BURST_U16 as usize);
 
 /// One received packet.

@@ -254,7 +254,7 @@ impl Queues {
             "net_af_packet" => 0,
             _ => u32::from(self.rx_descriptors),
         };
-        let burst = u32::try_from(MAX_BURST).unwrap_or(64);
+        let burst = u32::try_from(MAX_BURST).unwrap_or(128);
         // A cache is flushed when it holds half as much again as its size.
         let each_rx = waiting + 2 * burst + pool::CACHE * 3 / 2;
         let wanted = u32::from(self.rx) * each_rx + u32::from(self.tx) * u32::from(self.tx_descriptors);
