@@ -1,17 +1,19 @@
 //! What a packet asks of memory and no more: the line of a bucket, then the two lines of the slot that the bucket names, which
-//! are written. Prefetched as the flow table does where it is large; the table's instructions are left out, and others of a known
+//! are written. Prefetched as the flow table does where it is large, in groups as many as this processor takes at once; the table's instructions are left out, and others of a known
 //! number can stand in their place.
 
 use std::hint::black_box;
 use std::io;
 
-use flowtable::prefetch;
+use flowtable::{Cache, asked_for_together, prefetch, prefetch_into};
 
 use crate::lines::{Line, Lines};
 use crate::random::Random;
 
-/// Packets that are prefetched together: as many as in the table.
-pub const GROUP: usize = 8;
+/// Packets up to which the lines of slots that are asked for together go to the first cache, as in the table.
+const FEW: usize = 8;
+/// Where they go to the second, packets ahead of the one being counted that ask for them again.
+const CLOSER_AHEAD: usize = 6;
 /// Lines of a slot that a TCP packet writes.
 const LINES_A_SLOT: usize = 2;
 /// Flows that share a bucket's line, in 24ths: six of a table with a quarter more room than flows.
@@ -45,6 +47,8 @@ fn buckets(flows: u32) -> usize {
 pub struct Passing {
     flows: Vec<u32>,
     buckets: u64,
+    /// Packets that are prefetched together: as many as in the table.
+    group: usize,
     /// The group to be counted next.
     next: usize,
 }
@@ -55,37 +59,50 @@ impl Passing {
     /// # Panics
     /// Where they fill none.
     pub fn of(flows: u32) -> Passing {
-        let whole = flows as usize / GROUP * GROUP;
-        assert!(whole > 0, "a group has {GROUP} flows");
-        let mut order: Vec<u32> = (0..flows).take(whole).collect();
-        Random(u64::from(flows)).shuffle(&mut order);
-        Passing { flows: order, buckets: buckets(flows) as u64, next: 0 }
+        Passing::in_groups(flows, asked_for_together())
     }
 
-    /// Takes `groups` of packets through `memory`, and does `work` for each packet when its lines should have come.
+    fn in_groups(flows: u32, group: usize) -> Passing {
+        let whole = flows as usize / group * group;
+        assert!(whole > 0, "a group has {group} flows");
+        let mut order: Vec<u32> = (0..flows).take(whole).collect();
+        Random(u64::from(flows)).shuffle(&mut order);
+        Passing { flows: order, buckets: buckets(flows) as u64, group, next: 0 }
+    }
+
+    /// Takes about `packets`, whole groups of them, through `memory`, and does `work` for each packet when its lines should have come.
     #[inline(always)]
-    pub fn pass(&mut self, memory: &mut Memory, groups: usize, mut work: impl FnMut()) {
-        let all = self.flows.as_chunks::<GROUP>().0;
+    pub fn pass(&mut self, memory: &mut Memory, packets: u32, mut work: impl FnMut()) {
+        let all = self.flows.len() / self.group;
+        let flows_of = |number: usize| &self.flows[number * self.group..][..self.group];
+        let cache = if self.group <= FEW { Cache::First } else { Cache::Second };
         let buckets = self.buckets;
         let bucket_lines = memory.buckets.all();
         let slot_lines = memory.slots.all_mut();
-        for _ in 0..groups {
-            let [counted, found, looked_for] = [0, 1, 2].map(|ahead| all[(self.next + ahead) % all.len()]);
-            for flow in looked_for {
+        for _ in 0..packets as usize / self.group {
+            let [counted, found, looked_for] = [0, 1, 2].map(|ahead| flows_of((self.next + ahead) % all));
+            for &flow in looked_for {
                 prefetch(&bucket_lines[bucket_of(flow, buckets)]);
             }
-            for flow in found {
+            for &flow in found {
                 let at = slot_of(flow, &bucket_lines[bucket_of(flow, buckets)]);
-                prefetch(&slot_lines[at]);
-                prefetch(&slot_lines[at + 1]);
+                prefetch_into(&slot_lines[at], cache);
+                prefetch_into(&slot_lines[at + 1], cache);
             }
-            for flow in counted {
+            for (at, &flow) in counted.iter().enumerate() {
+                if cache != Cache::First
+                    && let Some(&soon) = counted.get(at + CLOSER_AHEAD)
+                {
+                    let at = soon as usize * LINES_A_SLOT;
+                    prefetch(&slot_lines[at]);
+                    prefetch(&slot_lines[at + 1]);
+                }
                 work();
                 let at = flow as usize * LINES_A_SLOT;
                 count(&mut slot_lines[at]);
                 count(&mut slot_lines[at + 1]);
             }
-            self.next = (self.next + 1) % all.len();
+            self.next = (self.next + 1) % all;
         }
     }
 }
@@ -153,9 +170,9 @@ mod tests {
     #[test]
     fn every_flow_is_counted_once_in_a_round_in_both_lines_of_its_slot() {
         let mut memory = Memory::of(804).unwrap();
-        let mut passing = Passing::of(804);
+        let mut passing = Passing::in_groups(804, 8);
         let mut packets = 0;
-        passing.pass(&mut memory, 2 * 100, || packets += 1);
+        passing.pass(&mut memory, 2 * 800, || packets += 1);
         assert_eq!(packets, 2 * 800);
         let counted: Vec<u64> =
             memory.slots.all().iter().map(|line| u64::from_le_bytes(line[..8].try_into().unwrap())).collect();

@@ -46,7 +46,7 @@ pub use burst::{Burst, Place, WholePlace};
 pub use event::{Event, EventDetail, EventKind, NetworkError};
 pub use exclusions::{Exclusion, Exclusions, MAX_EXCLUSIONS};
 pub use key::{Direction, Endpoint, Family, FlowKey, protocol};
-pub use mem::{MemoryError, Pages, prefetch};
+pub use mem::{Cache, MemoryError, Pages, prefetch, prefetch_into};
 pub use observer::{LiveFlow, Observer};
 pub use packet::{FirstPacket, Packet, PortId, Quote, Role, TcpSegment, tcp_flag};
 pub use record::{
@@ -59,4 +59,4 @@ pub use time::{Nanos, duration_ns};
 pub use timeouts::Timeouts;
 pub use tunnel::{PlainVxlan, Tunnel, TunnelKind};
 pub use version::Version;
-pub use writer::{BurstOutcome, MAX_BURST, Writer};
+pub use writer::{BurstOutcome, MAX_BURST, Writer, asked_for_together};

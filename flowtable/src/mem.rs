@@ -186,8 +186,10 @@ impl<T> DerefMut for Slab<T> {
 
 /// Caches of a core, by how close they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cache {
+pub enum Cache {
+    /// The closest.
     First,
+    /// The one behind it.
     Second,
 }
 
@@ -199,7 +201,7 @@ pub fn prefetch<T>(value: &T) {
 
 /// The same, as close as `cache`, which is to be known when this is compiled.
 #[inline(always)]
-pub(crate) fn prefetch_into<T>(value: &T, cache: Cache) {
+pub fn prefetch_into<T>(value: &T, cache: Cache) {
     let address = std::ptr::from_ref(value);
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     match cache {

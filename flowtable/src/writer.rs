@@ -6,6 +6,7 @@ mod retire;
 mod stages;
 
 use retire::Retiring;
+pub use stages::asked_for_together;
 use stages::{NO_SLOT, Order, Staged};
 
 use crate::agenda::LOOK_BYTES;

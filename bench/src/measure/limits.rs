@@ -10,7 +10,7 @@ use flowtable::duration_ns;
 use super::{Lab, NotMeasured, Plan};
 use crate::figures::Spread;
 use crate::lines::{Chase, LINE_LEN, LINES_A_PAGE, Lines};
-use crate::lookup::{GROUP, Memory, Passing, Work};
+use crate::lookup::{Memory, Passing, Work};
 use crate::machine;
 
 const MIB: u32 = 1 << 20;
@@ -92,20 +92,16 @@ fn lookups(plan: &Plan) -> anyhow::Result<Vec<Times>> {
     let slice = plan.slice / SHARE;
     for _ in 0..plan.runs {
         for ((_, times), passing) in rows.iter_mut().zip(&mut passing) {
-            times.push(ns_each(slice, |count| passing.pass(&mut memory, groups(count), || {})));
+            times.push(ns_each(slice, |count| passing.pass(&mut memory, count, || {})));
         }
         alone.push(ns_each(slice, |count| (0..count).for_each(|_| work.packet())));
         together.push(ns_each(slice, |count| {
-            passing[WITH_WORK].pass(&mut memory, groups(count), || work.packet());
+            passing[WITH_WORK].pass(&mut memory, count, || work.packet());
         }));
     }
     rows.push(("limit_work_ns", alone));
     rows.push(("limit_lookup_work_1M_ns", together));
     Ok(rows)
-}
-
-fn groups(packets: u32) -> usize {
-    packets as usize / GROUP
 }
 
 /// Nanoseconds of each of what `work` does so many of, after [`WARM_UP`] of them for `slice`.

@@ -48,10 +48,15 @@ impl Order {
     pub(super) fn of(slots: usize) -> Order {
         match slots {
             ..LARGE_TABLE => Order::Steps,
-            _ if takes_prefetches_by_the_burst() => Order::Rounds,
-            _ => Order::Groups,
+            _ if asked_for_together() == GROUP => Order::Groups,
+            _ => Order::Rounds,
         }
     }
+}
+
+/// Packets whose lines a large table asks for together on this processor: eight, or those of a whole round.
+pub fn asked_for_together() -> usize {
+    if takes_prefetches_by_the_burst() { MAX_BURST } else { GROUP }
 }
 
 /// What the first stages found out about a packet.
