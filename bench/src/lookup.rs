@@ -1,19 +1,15 @@
 //! What a packet asks of memory and no more: the line of a bucket, then the two lines of the slot that the bucket names, which
-//! are written. Prefetched as the flow table does where it is large, in groups as many as this processor takes at once; the table's instructions are left out, and others of a known
-//! number can stand in their place.
+//! are written. Prefetched as the flow table does where it is large, as many at once as it does on this processor; the table's
+//! instructions are left out, and others of a known number can stand in their place.
 
 use std::hint::black_box;
 use std::io;
 
-use flowtable::{Cache, asked_for_together, prefetch, prefetch_into};
+use flowtable::{CLOSER_AHEAD, Cache, MAX_BURST, asked_for_together, prefetch, prefetch_into};
 
 use crate::lines::{Line, Lines};
 use crate::random::Random;
 
-/// Packets up to which the lines of slots that are asked for together go to the first cache, as in the table.
-const FEW: usize = 8;
-/// Where they go to the second, packets ahead of the one being counted that ask for them again.
-const CLOSER_AHEAD: usize = 6;
 /// Lines of a slot that a TCP packet writes.
 const LINES_A_SLOT: usize = 2;
 /// Flows that share a bucket's line, in 24ths: six of a table with a quarter more room than flows.
@@ -75,7 +71,7 @@ impl Passing {
     pub fn pass(&mut self, memory: &mut Memory, packets: u32, mut work: impl FnMut()) {
         let all = self.flows.len() / self.group;
         let flows_of = |number: usize| &self.flows[number * self.group..][..self.group];
-        let cache = if self.group <= FEW { Cache::First } else { Cache::Second };
+        let cache = if self.group < MAX_BURST { Cache::First } else { Cache::Second };
         let buckets = self.buckets;
         let bucket_lines = memory.buckets.all();
         let slot_lines = memory.slots.all_mut();

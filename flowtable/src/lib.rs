@@ -59,4 +59,4 @@ pub use time::{Nanos, duration_ns};
 pub use timeouts::Timeouts;
 pub use tunnel::{PlainVxlan, Tunnel, TunnelKind};
 pub use version::Version;
-pub use writer::{BurstOutcome, MAX_BURST, Writer, asked_for_together};
+pub use writer::{BurstOutcome, CLOSER_AHEAD, MAX_BURST, Writer, asked_for_together};

@@ -6,7 +6,7 @@ mod retire;
 mod stages;
 
 use retire::Retiring;
-pub use stages::asked_for_together;
+pub use stages::{CLOSER_AHEAD, asked_for_together};
 use stages::{NO_SLOT, Order, Staged};
 
 use crate::agenda::LOOK_BYTES;

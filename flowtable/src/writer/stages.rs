@@ -23,7 +23,7 @@ const CHURN_LEAST: usize = 2;
 /// Packets of a group in [`Order::Groups`]: eight buckets and sixteen lines of slots asked for at once.
 const GROUP: usize = 8;
 /// Packets ahead of the one being counted whose lines are asked for once more, where they came as close as the second cache only.
-const CLOSER_AHEAD: usize = 6;
+pub const CLOSER_AHEAD: usize = 6;
 
 /// How the packets of a round go through the stages.
 ///
@@ -54,7 +54,8 @@ impl Order {
     }
 }
 
-/// Packets whose lines a large table asks for together on this processor: eight, or those of a whole round.
+/// Packets whose lines a large table asks for together on this processor: eight, or those of a whole round, [`MAX_BURST`]. Of these the
+/// lines of slots go to the second cache, and are asked for again [`CLOSER_AHEAD`] packets before they are counted in.
 pub fn asked_for_together() -> usize {
     if takes_prefetches_by_the_burst() { MAX_BURST } else { GROUP }
 }
@@ -130,7 +131,7 @@ impl Writer {
         burst: &Burst,
         outcome: &mut BurstOutcome,
     ) {
-        let first = const { if PACKETS <= GROUP { Cache::First } else { Cache::Second } };
+        let first = const { if PACKETS < MAX_BURST { Cache::First } else { Cache::Second } };
         // Before the first group and behind the last there are empty ones.
         let group = |number: usize| {
             let from = number.saturating_mul(PACKETS).min(briefs.len());
