@@ -24,6 +24,7 @@ use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
 use crate::key::protocol;
 use crate::key_words::{Addresses, KeyKind, KeyWords};
+use crate::mem::prefetch;
 use crate::packet::{Packet, Quote, Role, tcp_flag};
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
@@ -352,11 +353,19 @@ impl Writer {
             return false;
         }
         self.evictions_left -= 1;
+        // Nobody asked for any of these lines; they had better come together.
+        for slot in self.index.group(hash).take(EVICTION_CANDIDATES) {
+            prefetch(&self.shared.busy[slot.0 as usize].hot);
+        }
         let last_seen =
             |slot: &SlotId| self.shared.busy[slot.0 as usize].hot.last_seen.load(Ordering::Relaxed);
         let Some(stalest) = self.index.group(hash).take(EVICTION_CANDIDATES).min_by_key(last_seen) else {
             return false;
         };
+        let Lines { track, conn, cold, .. } = self.shared.lines(stalest);
+        prefetch(conn);
+        prefetch(cold);
+        prefetch(track);
         self.hand_over(stalest, EndReason::LackOfResources);
         let words = self.shared.busy[stalest.0 as usize].hot.key_words();
         self.release(stalest, self.hasher.hash(words.hot), false);
