@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::port::OpenPort;
 
-/// Packets one burst can hold.
-pub const MAX_BURST: usize = 128;
+/// Packets one burst can hold: a round of the table.
+pub const MAX_BURST: usize = flowtable::MAX_BURST;
 /// `MAX_BURST` as DPDK takes it.
-const MAX_BURST_U16: u16 = 128;
+#[expect(clippy::cast_possible_truncation, reason = "looked at below")]
+pub(super) const MAX_BURST_U16: u16 = MAX_BURST as u16;
 const _: () = assert!(MAX_BURST == MAX_BURST_U16 as usize);
 
 /// One received packet.

@@ -12,7 +12,7 @@ use super::pool::{self, Pool};
 use super::port::{ClaimedPort, PortConfig, PortInfo, Promiscuous, must_leave_promiscuous};
 use super::refusal::{pci_problem, refusal};
 use super::rss::{self, RssRequest, RssState};
-use super::rx::MAX_BURST;
+use super::rx::MAX_BURST_U16;
 
 /// Data room of a buffer that takes an ordinary frame, in bytes without headroom.
 const ORDINARY_ROOM: u32 = dpdk_sys::RTE_MBUF_DEFAULT_DATAROOM;
@@ -254,9 +254,8 @@ impl Queues {
             "net_af_packet" => 0,
             _ => u32::from(self.rx_descriptors),
         };
-        let burst = u32::try_from(MAX_BURST).unwrap_or(128);
         // A cache is flushed when it holds half as much again as its size.
-        let each_rx = waiting + 2 * burst + pool::CACHE * 3 / 2;
+        let each_rx = waiting + 2 * u32::from(MAX_BURST_U16) + pool::CACHE * 3 / 2;
         let wanted = u32::from(self.rx) * each_rx + u32::from(self.tx) * u32::from(self.tx_descriptors);
         // A mempool is smallest with a power of two less one.
         wanted.next_power_of_two().max(BUFFERS_MIN) - 1
