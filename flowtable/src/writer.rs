@@ -103,7 +103,7 @@ impl Writer {
             free: FreeSlots::all(),
             service_ports: config.service_ports.clone().into_boxed_slice(),
             floor: Nanos(0),
-            order: Order::of(shared.busy.len()),
+            order: Order::of(shared.busy.len(), asked_for_together()),
             staged: [Staged::NOTHING; MAX_BURST],
             retiring: Retiring::NONE,
             openings_ahead: 0,

@@ -44,11 +44,11 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// That of a table of `slots` on this processor.
-    pub(super) fn of(slots: usize) -> Order {
+    /// That of a table of `slots` on a processor where a large one asks for the lines of `together` packets at once.
+    pub(super) fn of(slots: usize, together: usize) -> Order {
         match slots {
             ..LARGE_TABLE => Order::Steps,
-            _ if asked_for_together() == GROUP => Order::Groups,
+            _ if together < MAX_BURST => Order::Groups,
             _ => Order::Rounds,
         }
     }
@@ -305,7 +305,7 @@ mod tests {
         /// Of what comes after what nothing may change, in bursts of any length.
         #[test]
         fn each_order_counts_what_the_others_count(bursts in prop::collection::vec(
-            prop::collection::vec((0u32..24, any::<bool>(), any::<Option<u8>>()), 0..150), 1..5,
+            prop::collection::vec((0u32..24, any::<bool>(), any::<Option<u8>>()), 0..300), 1..5,
         )) {
             let steps = counted(Order::Steps, &bursts);
             let packets: usize = bursts.iter().map(Vec::len).sum();
@@ -318,8 +318,19 @@ mod tests {
     }
 
     #[test]
-    fn the_order_follows_the_size_of_the_table() {
-        assert_eq!(Order::of(65_535), Order::Steps);
-        assert_ne!(Order::of(65_536), Order::Steps);
+    fn the_order_follows_the_size_of_the_table_and_the_processor() {
+        let orders = |together| [65_535, 65_536].map(|slots| Order::of(slots, together));
+        assert_eq!(orders(GROUP), [Order::Steps, Order::Groups]);
+        assert_eq!(orders(MAX_BURST), [Order::Steps, Order::Rounds]);
+    }
+
+    /// The kernel asks the processor as well.
+    #[test]
+    #[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+    fn an_intel_is_known_as_the_kernel_knows_it() {
+        let told = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+        let vendor = told.lines().find(|line| line.starts_with("vendor_id")).unwrap();
+        let together = if vendor.ends_with("GenuineIntel") { 128 } else { 8 };
+        assert_eq!(asked_for_together(), together, "{vendor}");
     }
 }
