@@ -82,11 +82,11 @@ impl Input {
 
     /// The next `N` octets, left in place; `None` where the file ends before.
     #[inline(always)]
-    pub(super) fn peek<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Fault> {
+    pub(super) fn peek<const N: usize>(&mut self) -> Result<Option<&[u8; N]>, Fault> {
         if !self.buffered(N)? {
             return Ok(None);
         }
-        Ok(self.buffer[self.start..self.end].first_chunk().copied())
+        Ok(self.buffer[self.start..self.end].first_chunk())
     }
 
     /// The next `length` octets, taken; `None` where the file ends before.

@@ -203,7 +203,7 @@ impl CaptureReader {
 
 impl Format {
     fn detect(input: &mut Input) -> Result<Format, Fault> {
-        let Some(magic) = input.peek::<4>()? else {
+        let Some(&magic) = input.peek::<4>()? else {
             return Err(Fault::NotACapture("it is shorter than 4 octets".into()));
         };
         if u32::from_be_bytes(magic) == pcapng::SECTION_HEADER {

@@ -32,7 +32,7 @@ impl Pcap {
             (_, MAGIC_NANOS) => (ByteOrder::Big, 1),
             _ => return Ok(None),
         };
-        let Some(header) = input.peek::<FILE_HEADER_LEN>()? else {
+        let Some(&header) = input.peek::<FILE_HEADER_LEN>()? else {
             return Err(Fault::Truncated { what: "file header", offset: 0 });
         };
         input.take(FILE_HEADER_LEN)?;

@@ -100,7 +100,7 @@ impl Pcapng {
         // Every round takes at least 12 octets off the file.
         let (offset, kind, length) = loop {
             let offset = input.offset();
-            let Some(header) = input.peek::<BLOCK_HEADER_LEN>()? else {
+            let Some(&header) = input.peek::<BLOCK_HEADER_LEN>()? else {
                 let truncated = Fault::Truncated { what: "block", offset };
                 return if input.at_end()? { Ok(None) } else { Err(truncated) };
             };
@@ -137,7 +137,7 @@ impl Pcapng {
         let kind = self.order.u32([k0, k1, k2, k3]);
         if kind == SECTION_HEADER {
             let offset = input.offset();
-            let Some(section) = input.peek::<12>()? else {
+            let Some(&section) = input.peek::<12>()? else {
                 return Err(Fault::Truncated { what: "section header", offset });
             };
             let magic = [section[8], section[9], section[10], section[11]];
