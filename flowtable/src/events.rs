@@ -130,7 +130,9 @@ impl EventsCopy {
             return Events::default();
         }
         let words = self.words(from as usize, details);
-        let mut kept: Vec<Event> = words.filter_map(|word| unpack(word, first_seen)).collect();
+        // As many as there may be: a list that grows is moved.
+        let mut kept = Vec::with_capacity(words.size_hint().0);
+        kept.extend(words.filter_map(|word| unpack(word, first_seen)));
         if let Some(more) = kept.len().checked_sub(Events::MAX).filter(|more| *more > 0) {
             let first = FIRST_EVENTS.saturating_sub(from as usize);
             kept.drain(first..first + more);

@@ -43,6 +43,7 @@ impl Observer {
     /// Calls `visit` with each live flow. A flow the worker is busy with at that moment may be passed over.
     pub fn visit(&self, mut visit: impl FnMut(&LiveFlow)) {
         let live = |region: &AtomicU32| region.load(Ordering::Relaxed) > 0;
+        let mut flow = Snapshot::blank();
         for (region, _) in self.shared.regions.iter().enumerate().filter(|(_, region)| live(region)) {
             let first = region * REGION_SLOTS;
             for at in first..(first + REGION_SLOTS).min(self.shared.busy.len()) {
@@ -50,8 +51,8 @@ impl Observer {
                     continue;
                 }
                 #[expect(clippy::cast_possible_truncation, reason = "capacity is at most 2^31")]
-                let copy = self.shared.lines(SlotId(at as u32)).snapshot(|_| ());
-                if let Some((flow, ())) = copy.filter(|(copy, ())| copy.meta.has(Meta::LIVE)) {
+                let copied = self.shared.lines(SlotId(at as u32)).snapshot(&mut flow, |_| ());
+                if copied.is_some() && flow.meta.has(Meta::LIVE) {
                     visit(&LiveFlow::of(&flow));
                 }
             }

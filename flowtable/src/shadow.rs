@@ -273,29 +273,15 @@ fn oriented((tunnel, way): (Tunnel, Direction), forward: Direction) -> Box<Tunne
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::details::DetailsId;
     use crate::key::{Endpoint, Family, FlowKey};
     use crate::key_words::KeyKind;
-    use crate::packet::FirstPacket;
-    use crate::slot::Connection;
     use proptest::prelude::*;
 
     fn flow(began: u64) -> Snapshot {
         let end = |port| Endpoint { address: 1, port };
         let (key, _) = FlowKey::canonical(Family::V4, protocol::UDP, end(1), end(2));
-        Snapshot {
-            version: 0,
-            meta: Meta::live(1, KeyKind::Narrow),
-            key,
-            first: FirstPacket::default(),
-            first_seen: Nanos(began),
-            last_seen: Nanos(began),
-            packets: [0; 2],
-            bytes: [0; 2],
-            details: DetailsId::NONE,
-            error: None,
-            connection: Connection::default(),
-        }
+        let (meta, first_seen) = (Meta::live(1, KeyKind::Narrow), Nanos(began));
+        Snapshot { meta, key, first_seen, last_seen: first_seen, ..Snapshot::blank() }
     }
 
     fn counted(record: &FlowRecord) -> [[u64; 2]; 2] {

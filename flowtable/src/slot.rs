@@ -10,7 +10,7 @@ use crate::event::NetworkError;
 use crate::events::EventsCopy;
 use crate::exchanges::{Exchanges, ExchangesCopy};
 use crate::hash::KeyHasher;
-use crate::key::{Direction, FlowKey, protocol};
+use crate::key::{Direction, Endpoint, Family, FlowKey, protocol};
 use crate::key_words::{Addresses, KeyKind, KeyWords, key_of};
 use crate::packet::FirstPacket;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -233,49 +233,63 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Of other protocols than TCP no more than the events: the lines hold what an earlier flow left there.
-    fn read(lines: Lines<'_>, protocol: u8, wide: bool) -> Connection {
+    fn read(&mut self, lines: Lines<'_>, protocol: u8, wide: bool) {
         let Lines { track, conn, cold, .. } = lines;
         let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
         let total = conn.events_total.load(Ordering::Relaxed);
-        let mut events = EventsCopy { total, ..EventsCopy::default() };
+        if protocol == protocol::TCP {
+            self.flags_at = flags_at(track, conn);
+            self.closed_at = conn.closed_at();
+            self.marks = track.marks();
+            self.handshake = conn.handshakes();
+            self.exchanges = Exchanges::of(wide, track, cold).copy();
+        } else {
+            *self = Connection::default();
+        }
+        let events = &mut self.events;
+        (events.total, events.marks, events.handshake) = (total, self.marks, self.handshake);
         if total > 0 {
             events.in_conn = conn.events.each_ref().map(word);
             events.in_cold = (!wide).then(|| cold.events());
-        }
-        if protocol != protocol::TCP {
-            return Connection { events, ..Connection::default() };
-        }
-        let (marks, handshake) = (track.marks(), conn.handshakes());
-        Connection {
-            flags_at: flags_at(track, conn),
-            closed_at: conn.closed_at(),
-            marks,
-            handshake,
-            exchanges: Exchanges::of(wide, track, cold).copy(),
-            events: EventsCopy { marks, handshake, ..events },
         }
     }
 }
 
 impl Snapshot {
-    /// The words as they are; of one moment only inside [`Version::read`], which also tells the version.
-    fn read(lines: Lines<'_>) -> Snapshot {
-        let Lines { hot, cold, .. } = lines;
-        let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
-        let key = lines.key();
+    /// A copy of nothing yet.
+    pub(crate) fn blank() -> Snapshot {
+        let nowhere = Endpoint { address: 0, port: 0 };
+        let (key, _) = FlowKey::canonical(Family::V4, 0, nowhere, nowhere);
         Snapshot {
             version: 0,
-            meta: Meta(hot.meta.load(Ordering::Relaxed)),
+            meta: Meta::default(),
             key,
-            first: cold.first_packet(),
-            first_seen: cold.first_seen(),
-            last_seen: Nanos(word(&hot.last_seen)),
-            packets: [word(&hot.packets[0]), word(&hot.packets[1])],
-            bytes: [word(&hot.bytes[0]), word(&hot.bytes[1])],
-            details: cold.details(),
-            error: cold.error(),
-            connection: Connection::read(lines, key.protocol, KeyKind::of(&key).is_wide()),
+            first: FirstPacket::default(),
+            first_seen: Nanos(0),
+            last_seen: Nanos(0),
+            packets: [0; 2],
+            bytes: [0; 2],
+            details: DetailsId::NONE,
+            error: None,
+            connection: Connection::default(),
         }
+    }
+
+    /// Takes the words as they are, one by one, so that no copy is copied; of one moment only inside [`Version::read`], which
+    /// also tells the version.
+    fn read(&mut self, lines: Lines<'_>) {
+        let Lines { hot, cold, .. } = lines;
+        let word = |w: &AtomicU64| w.load(Ordering::Relaxed);
+        self.meta = Meta(hot.meta.load(Ordering::Relaxed));
+        self.key = lines.key();
+        self.first = cold.first_packet();
+        self.first_seen = cold.first_seen();
+        self.last_seen = Nanos(word(&hot.last_seen));
+        self.packets = hot.packets.each_ref().map(word);
+        self.bytes = hot.bytes.each_ref().map(word);
+        self.details = cold.details();
+        self.error = cold.error();
+        self.connection.read(lines, self.key.protocol, KeyKind::of(&self.key).is_wide());
     }
 
     pub(crate) fn packets_total(&self) -> u64 {
@@ -304,16 +318,17 @@ impl Lines<'_> {
         key_of(ports, &Addresses::new(kind, low, kept, tunnel))
     }
 
-    /// A consistent copy of the slot and what `more` reads beside it, or `None` when the Writer kept changing it.
-    pub(crate) fn snapshot<R>(self, more: impl Fn(&Snapshot) -> R) -> Option<(Snapshot, R)> {
+    /// Makes `copy` a consistent copy of the slot and gives what `more` reads beside it; `None` when the Writer kept changing it,
+    /// and then `copy` is of no moment.
+    pub(crate) fn snapshot<R>(self, copy: &mut Snapshot, more: impl Fn(&Snapshot) -> R) -> Option<R> {
         for _ in 0..SNAPSHOT_ATTEMPTS {
             let read = || {
-                let copy = Snapshot::read(self);
-                let beside = more(&copy);
-                (copy, beside)
+                copy.read(self);
+                more(copy)
             };
-            if let Some(((copy, beside), version)) = self.hot.version.read(read) {
-                return Some((Snapshot { version, ..copy }, beside));
+            if let Some((beside, version)) = self.hot.version.read(read) {
+                copy.version = version;
+                return Some(beside);
             }
             std::hint::spin_loop();
         }
@@ -322,7 +337,10 @@ impl Lines<'_> {
 
     /// The Writer's own copy: nobody else writes, so no version is needed.
     pub(crate) fn own_copy(self) -> Snapshot {
-        Snapshot { version: self.hot.version.own(), ..Snapshot::read(self) }
+        let mut copy = Snapshot::blank();
+        copy.read(self);
+        copy.version = self.hot.version.own();
+        copy
     }
 }
 

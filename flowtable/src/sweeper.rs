@@ -64,13 +64,14 @@ impl Sweeper {
     /// and only lingers, else [`EndReason::ForcedEnd`]. The flows live on.
     pub fn flush(&mut self, now: Nanos, sink: &mut impl RecordSink) -> SweepReport {
         let mut report = SweepReport::default();
+        let mut last = Snapshot::blank();
         self.take_handovers(sink, &mut report);
         for slot in (0..self.shadows.len()).map(slot_at) {
             if self.is_empty(slot.0 as usize / REGION_SLOTS) || !self.is_live(slot) {
                 continue;
             }
             report.live += 1;
-            if let Some((last, details)) = self.snapshot(slot, sink, &mut report) {
+            if let Some(details) = self.snapshot(slot, &mut last, sink, &mut report) {
                 let closed = last.meta.has(Meta::CLOSED);
                 let reason = if closed { EndReason::EndOfFlowDetected } else { EndReason::ForcedEnd };
                 let all = Last { flow: &last, details: details.as_deref() };
@@ -107,6 +108,7 @@ impl Sweeper {
         self.agenda.begin(rules.now, rules.timeouts, rules.single > 0 || rules.other > 0);
         let mut places = [0; REGION_SLOTS];
         let mut chosen = Chosen::default();
+        let mut last = Snapshot::blank();
         for region in 0..self.shared.regions.len() {
             if self.is_empty(region) {
                 continue;
@@ -122,12 +124,12 @@ impl Sweeper {
                 if self.look(slot, rules, report)
                     && let Some(earlier) = chosen.put(slot)
                 {
-                    self.consider(earlier, rules, sink, report);
+                    self.consider(earlier, &mut last, rules, sink, report);
                 }
             }
         }
         for slot in chosen.left() {
-            self.consider(slot, rules, sink, report);
+            self.consider(slot, &mut last, rules, sink, report);
         }
     }
 
@@ -161,26 +163,27 @@ impl Sweeper {
         true
     }
 
-    /// Cuts a record of the flow if one is due, and has it freed if it has come to its end.
+    /// Cuts a record of the flow if one is due, and has it freed if it has come to its end. `last` is room for its copy.
     fn consider(
         &mut self,
         slot: SlotId,
+        last: &mut Snapshot,
         rules: &Rules,
         sink: &mut impl RecordSink,
         report: &mut SweepReport,
     ) {
         let at = slot.0 as usize;
-        let Some((last, details)) = self.snapshot(slot, sink, report) else {
+        let Some(details) = self.snapshot(slot, last, sink, report) else {
             return;
         };
         let closed = last.meta.has(Meta::CLOSED) && rules.has_lingered(last.connection.closed_at);
-        let end = if closed { Some(EndReason::EndOfFlowDetected) } else { rules.end(&Glance::of(&last)) };
-        let all = Last { flow: &last, details: details.as_deref() };
+        let end = if closed { Some(EndReason::EndOfFlowDetected) } else { rules.end(&Glance::of(last)) };
+        let all = Last { flow: last, details: details.as_deref() };
         match end {
             Some(reason) => {
                 self.cut(slot, &all, reason, rules.now, sink, report);
                 // A full mailbox keeps the flow until the next sweep; its shadow already holds all there is.
-                let _ = self.shared.retire.put(Retire::of(slot, &last));
+                let _ = self.shared.retire.put(Retire::of(slot, last));
             }
             None if rules.active(self.shadows[at].cut_ms()) || self.shadows[at].is_full(last.packets) => {
                 self.cut(slot, &all, EndReason::ActiveTimeout, rules.now, sink, report);
@@ -213,17 +216,17 @@ impl Sweeper {
         Some(rules.earliest(&glance, shadow.cut_ms(), closed))
     }
 
-    /// A consistent copy of a live slot, with the shadow made ready for the flow in it.
+    /// Makes `last` a consistent copy of a live slot, with the shadow made ready for the flow in it. Gives its details.
     fn snapshot(
         &mut self,
         slot: SlotId,
+        last: &mut Snapshot,
         sink: &mut impl RecordSink,
         report: &mut SweepReport,
-    ) -> Option<(Snapshot, Option<Box<DetailsCopy>>)> {
+    ) -> Option<Option<Box<DetailsCopy>>> {
         let shared = &self.shared;
         // Boxed: few flows have details, and half a kilobyte of room for them would be moved with every copy.
-        let (last, details) =
-            shared.lines(slot).snapshot(|flow| shared.details(flow.details).map(Box::new))?;
+        let details = shared.lines(slot).snapshot(last, |flow| shared.details(flow.details).map(Box::new))?;
         let at = slot.0 as usize;
         if last.meta.generation() != self.shadows[at].generation() {
             // The flow before this one may wait in the mailbox; it was put there before this one was published, and
@@ -233,9 +236,9 @@ impl Sweeper {
                 // The flow of this copy was handed over meanwhile, with all there was to tell.
                 return None;
             }
-            self.shadows[at] = Shadow::begin(&last);
+            self.shadows[at] = Shadow::begin(last);
         }
-        last.meta.has(Meta::LIVE).then_some((last, details))
+        last.meta.has(Meta::LIVE).then_some(details)
     }
 
     fn take_handovers(&mut self, sink: &mut impl RecordSink, report: &mut SweepReport) {
