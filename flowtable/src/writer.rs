@@ -97,7 +97,7 @@ enum Admission {
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, index: Index, config: &TableConfig) -> Writer {
         Writer {
-            free_blocks: FreeBlocks::all(&shared.details),
+            free_blocks: FreeBlocks::all(),
             hasher: shared.hasher.clone(),
             index,
             free: FreeSlots::all(),
