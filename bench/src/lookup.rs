@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::io;
 
-use flowtable::{CLOSER_AHEAD, Cache, MAX_BURST, asked_for_together, prefetch, prefetch_into};
+use flowtable::{Cache, Prefetching, prefetch, prefetch_into};
 
 use crate::lines::{Line, Lines};
 use crate::random::Random;
@@ -43,8 +43,8 @@ fn buckets(flows: u32) -> usize {
 pub struct Passing {
     flows: Vec<u32>,
     buckets: u64,
-    /// Packets that are prefetched together: as many as in the table.
-    group: usize,
+    /// As in the table.
+    prefetching: Prefetching,
     /// The group to be counted next.
     next: usize,
 }
@@ -55,27 +55,28 @@ impl Passing {
     /// # Panics
     /// Where they fill none.
     pub fn of(flows: u32) -> Passing {
-        Passing::in_groups(flows, asked_for_together())
+        Passing::in_groups(flows, Prefetching::here())
     }
 
-    fn in_groups(flows: u32, group: usize) -> Passing {
+    fn in_groups(flows: u32, prefetching: Prefetching) -> Passing {
+        let group = prefetching.packets();
         let whole = flows as usize / group * group;
         assert!(whole > 0, "a group has {group} flows");
         let mut order: Vec<u32> = (0..flows).take(whole).collect();
         Random(u64::from(flows)).shuffle(&mut order);
-        Passing { flows: order, buckets: buckets(flows) as u64, group, next: 0 }
+        Passing { flows: order, buckets: buckets(flows) as u64, prefetching, next: 0 }
     }
 
     /// Takes about `packets`, whole groups of them, through `memory`, and does `work` for each packet when its lines should have come.
     #[inline(always)]
     pub fn pass(&mut self, memory: &mut Memory, packets: u32, mut work: impl FnMut()) {
-        let all = self.flows.len() / self.group;
-        let flows_of = |number: usize| &self.flows[number * self.group..][..self.group];
-        let cache = if self.group < MAX_BURST { Cache::First } else { Cache::Second };
+        let (group, cache) = (self.prefetching.packets(), self.prefetching.cache());
+        let all = self.flows.len() / group;
+        let flows_of = |number: usize| &self.flows[number * group..][..group];
         let buckets = self.buckets;
         let bucket_lines = memory.buckets.all();
         let slot_lines = memory.slots.all_mut();
-        for _ in 0..packets as usize / self.group {
+        for _ in 0..packets as usize / group {
             let [counted, found, looked_for] = [0, 1, 2].map(|ahead| flows_of((self.next + ahead) % all));
             for &flow in looked_for {
                 prefetch(&bucket_lines[bucket_of(flow, buckets)]);
@@ -87,7 +88,7 @@ impl Passing {
             }
             for (at, &flow) in counted.iter().enumerate() {
                 if cache != Cache::First
-                    && let Some(&soon) = counted.get(at + CLOSER_AHEAD)
+                    && let Some(&soon) = counted.get(at + Prefetching::CLOSER_AHEAD)
                 {
                     let at = soon as usize * LINES_A_SLOT;
                     prefetch(&slot_lines[at]);
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn every_flow_is_counted_once_in_a_round_in_both_lines_of_its_slot() {
         let mut memory = Memory::of(804).unwrap();
-        let mut passing = Passing::in_groups(804, 8);
+        let mut passing = Passing::in_groups(804, Prefetching::ByEights);
         let mut packets = 0;
         passing.pass(&mut memory, 2 * 800, || packets += 1);
         assert_eq!(packets, 2 * 800);

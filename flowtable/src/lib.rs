@@ -25,6 +25,7 @@ mod observer;
 mod orientation;
 mod packet;
 mod plain;
+mod prefetching;
 mod record;
 mod sequence;
 mod shadow;
@@ -49,6 +50,7 @@ pub use key::{Direction, Endpoint, Family, FlowKey, protocol};
 pub use mem::{Cache, MemoryError, Pages, prefetch, prefetch_into};
 pub use observer::{LiveFlow, Observer};
 pub use packet::{FirstPacket, Packet, PortId, Quote, Role, TcpSegment, tcp_flag};
+pub use prefetching::Prefetching;
 pub use record::{
     Counters, EndReason, Events, FlowRecord, Initiator, RecordSink, TcpCounts, TcpRecord, Timing,
 };
@@ -59,4 +61,4 @@ pub use time::{Nanos, duration_ns};
 pub use timeouts::Timeouts;
 pub use tunnel::{PlainVxlan, Tunnel, TunnelKind};
 pub use version::Version;
-pub use writer::{BurstOutcome, CLOSER_AHEAD, MAX_BURST, Writer, asked_for_together};
+pub use writer::{BurstOutcome, MAX_BURST, Writer};

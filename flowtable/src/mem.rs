@@ -229,17 +229,6 @@ pub fn prefetch_into<T>(value: &T, cache: Cache) {
     let _ = (address, cache);
 }
 
-/// Whether the processor is of the kind whose cores were seen to do best with all prefetches of a burst at once: Intel's.
-pub(crate) fn takes_prefetches_by_the_burst() -> bool {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        let id = std::arch::x86_64::__cpuid(0);
-        [id.ebx, id.edx, id.ecx].map(u32::to_le_bytes).as_flattened() == b"GenuineIntel"
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    false
-}
-
 /// Words that [`lanes_equal`] compares at once.
 pub(crate) const LANES: usize = 10;
 

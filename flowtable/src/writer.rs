@@ -6,7 +6,6 @@ mod retire;
 mod stages;
 
 use retire::Retiring;
-pub use stages::{CLOSER_AHEAD, asked_for_together};
 use stages::{NO_SLOT, Order, Staged};
 
 use crate::agenda::LOOK_BYTES;
@@ -26,6 +25,7 @@ use crate::key::protocol;
 use crate::key_words::{Addresses, KeyKind, KeyWords};
 use crate::mem::prefetch;
 use crate::packet::{Packet, Quote, Role, tcp_flag};
+use crate::prefetching::Prefetching;
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
 use crate::slot::{Busy, Lines, Meta, SlotId};
@@ -103,7 +103,7 @@ impl Writer {
             free: FreeSlots::all(),
             service_ports: config.service_ports.clone().into_boxed_slice(),
             floor: Nanos(0),
-            order: Order::of(shared.busy.len(), asked_for_together()),
+            order: Order::of(shared.busy.len(), Prefetching::here()),
             staged: [Staged::NOTHING; MAX_BURST],
             retiring: Retiring::NONE,
             openings_ahead: 0,

@@ -7,57 +7,36 @@ use crate::burst::Burst;
 use crate::index::{Home, KeyHash};
 use crate::key::protocol;
 use crate::key_words::KeyKind;
-use crate::mem::{Cache, prefetch, prefetch_into, takes_prefetches_by_the_burst};
+use crate::mem::{Cache, prefetch, prefetch_into};
+use crate::prefetching::Prefetching;
 use crate::slot::{Busy, Meta, Quiet, SlotId};
 use crate::sync::Ordering;
 use crate::tcp;
 
 /// Packets between the stages in [`Order::Steps`].
 const STEPS_APART: usize = 10;
-/// Slots from which on a table is large: between 13 thousand, where groups lose, and 80 thousand, where they gain.
-const LARGE_TABLE: usize = 1 << 16;
 /// Packets of a round of a large table that find no tag in their bucket, from which on the next round looks at the state of each
 /// flow a group ahead: with new flows come handshakes, and their packets need lines that others do not.
 const CHURN_LEAST: usize = 2;
-
-/// Packets of a group in [`Order::Groups`]: eight buckets and sixteen lines of slots asked for at once.
-const GROUP: usize = 8;
-/// Packets ahead of the one being counted whose lines are asked for once more, where they came as close as the second cache only.
-pub const CLOSER_AHEAD: usize = 6;
 
 /// How the packets of a round go through the stages.
 ///
 /// A prefetch waits for the translation of its address, and the core finishes nothing that is behind it. Far out of reach of the
 /// caches the prefetches of a group had better wait together; with a small table single steps take less. What one stage asked
 /// for has to come before the next looks at it.
-///
-/// How many prefetches may be under way at once is the processor's. AMD's cores lose with more than those of [`GROUP`] packets.
-/// Intel's gain up to those of a whole round, where lines of slots go to the second cache first: the first has no room to wait in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// Each packet alone, [`STEPS_APART`] packets between the stages.
     Steps,
-    /// Groups of [`GROUP`] packets, each stage a group behind the one before it.
-    Groups,
-    /// All packets of a round, one stage after the other.
-    Rounds,
+    /// Groups of as many packets as the processor takes prefetches for, each stage a group behind the one before it.
+    Groups(Prefetching),
 }
 
 impl Order {
-    /// That of a table of `slots` on a processor where a large one asks for the lines of `together` packets at once.
-    pub(super) fn of(slots: usize, together: usize) -> Order {
-        match slots {
-            ..LARGE_TABLE => Order::Steps,
-            _ if together < MAX_BURST => Order::Groups,
-            _ => Order::Rounds,
-        }
+    /// That of a table of `slots` on a processor that does best with `prefetching`.
+    pub(super) fn of(slots: usize, prefetching: Prefetching) -> Order {
+        if slots < prefetching.large_table() { Order::Steps } else { Order::Groups(prefetching) }
     }
-}
-
-/// Packets whose lines a large table asks for together on this processor: eight, or those of a whole round, [`MAX_BURST`]. Of these the
-/// lines of slots go to the second cache, and are asked for again [`CLOSER_AHEAD`] packets before they are counted in.
-pub fn asked_for_together() -> usize {
-    if takes_prefetches_by_the_burst() { MAX_BURST } else { GROUP }
 }
 
 /// What the first stages found out about a packet.
@@ -95,8 +74,15 @@ impl Writer {
             self.misses = 0;
             match order {
                 Order::Steps => self.step_by_step(briefs, burst, &mut outcome),
-                Order::Groups => self.by_groups::<GROUP>(briefs, burst, &mut outcome),
-                Order::Rounds => self.by_groups::<MAX_BURST>(briefs, burst, &mut outcome),
+                Order::Groups(Prefetching::ByEights) => {
+                    self.by_groups::<{ Prefetching::EIGHT }, false>(briefs, burst, &mut outcome);
+                }
+                Order::Groups(Prefetching::ByBursts) => {
+                    self.by_groups::<MAX_BURST, false>(briefs, burst, &mut outcome);
+                }
+                Order::Groups(Prefetching::ByBurstsTwice) => {
+                    self.by_groups::<MAX_BURST, true>(briefs, burst, &mut outcome);
+                }
             }
         }
         #[expect(clippy::cast_possible_truncation, reason = "a burst is short")]
@@ -124,14 +110,15 @@ impl Writer {
         }
     }
 
+    /// `TWICE`: lines of slots go to the second cache, and are asked for once more.
     #[inline(never)]
-    fn by_groups<const PACKETS: usize>(
+    fn by_groups<const PACKETS: usize, const TWICE: bool>(
         &mut self,
         briefs: &[Brief],
         burst: &Burst,
         outcome: &mut BurstOutcome,
     ) {
-        let first = const { if PACKETS < MAX_BURST { Cache::First } else { Cache::Second } };
+        let first = const { if TWICE { Cache::Second } else { Cache::First } };
         // Before the first group and behind the last there are empty ones.
         let group = |number: usize| {
             let from = number.saturating_mul(PACKETS).min(briefs.len());
@@ -152,11 +139,9 @@ impl Writer {
                 }
             }
             for at in group(step.wrapping_sub(counted)) {
-                if first != Cache::First
-                    && let Some(soon) = briefs.get(at + CLOSER_AHEAD)
-                {
-                    let slot = self.staged[(at + CLOSER_AHEAD) % MAX_BURST].guess;
-                    self.ask(soon, slot, Cache::First);
+                let ahead = at + Prefetching::CLOSER_AHEAD;
+                if TWICE && let Some(soon) = briefs.get(ahead) {
+                    self.ask(soon, self.staged[ahead % MAX_BURST].guess, Cache::First);
                 }
                 self.count(&briefs[at], at, burst, outcome);
             }
@@ -311,26 +296,21 @@ mod tests {
             let packets: usize = bursts.iter().map(Vec::len).sum();
             let told: u32 = steps.0.iter().map(|o| o.in_flows + o.table_full + o.excluded).sum();
             prop_assert_eq!(told as usize, packets);
-            for order in [Order::Groups, Order::Rounds] {
-                prop_assert_eq!(&steps, &counted(order, &bursts));
+            for prefetching in [Prefetching::ByEights, Prefetching::ByBursts, Prefetching::ByBurstsTwice] {
+                prop_assert_eq!(&steps, &counted(Order::Groups(prefetching), &bursts));
             }
         }
     }
 
     #[test]
     fn the_order_follows_the_size_of_the_table_and_the_processor() {
-        let orders = |together| [65_535, 65_536].map(|slots| Order::of(slots, together));
-        assert_eq!(orders(GROUP), [Order::Steps, Order::Groups]);
-        assert_eq!(orders(MAX_BURST), [Order::Steps, Order::Rounds]);
-    }
-
-    /// The kernel asks the processor as well.
-    #[test]
-    #[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
-    fn an_intel_is_known_as_the_kernel_knows_it() {
-        let told = std::fs::read_to_string("/proc/cpuinfo").unwrap();
-        let vendor = told.lines().find(|line| line.starts_with("vendor_id")).unwrap();
-        let together = if vendor.ends_with("GenuineIntel") { 128 } else { 8 };
-        assert_eq!(asked_for_together(), together, "{vendor}");
+        let small = |prefetching, slots| Order::of(slots, prefetching) == Order::Steps;
+        for (prefetching, large) in [
+            (Prefetching::ByEights, 65_536),
+            (Prefetching::ByBursts, 131_072),
+            (Prefetching::ByBurstsTwice, 65_536),
+        ] {
+            assert!(small(prefetching, large - 1) && !small(prefetching, large), "{prefetching:?}");
+        }
     }
 }
