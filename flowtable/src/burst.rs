@@ -1,6 +1,7 @@
 //! The packets of one burst with what only some of them carry beside the common part. Taken once, used again for each burst.
 
 use crate::brief::{Brief, Outer, Rest};
+use crate::key_words::Addresses;
 use crate::packet::{Packet, PortId, Quote};
 use crate::time::Nanos;
 use crate::tunnel::Tunnel;
@@ -142,6 +143,12 @@ impl Burst {
     #[inline]
     pub(crate) fn packet(&self, brief: &Brief) -> Packet {
         brief.unfold(self.rest(brief))
+    }
+
+    /// The addresses in the key of the packet with this brief.
+    #[inline]
+    pub(crate) fn addresses(&self, brief: &Brief) -> Addresses {
+        self.rest(brief).map_or_else(|| Addresses::narrow(brief.addresses), |rest| rest.addresses)
     }
 
     /// The rest of the packet with this brief, if it is more than that.

@@ -2,7 +2,6 @@
 //! for packets of no live flow.
 
 use crate::key::{Endpoint, Family, FlowKey};
-use crate::packet::Packet;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::version::Version;
 
@@ -88,18 +87,20 @@ impl Exclusions {
         });
     }
 
-    /// Whether `packet` is to open no flow. While they are being replaced, none covers anything.
-    pub(crate) fn covers(&self, packet: &Packet) -> bool {
+    /// Whether packets with `key`, which is asked for where there are any exclusions, are to open no flow. While these are being
+    /// replaced, none covers anything.
+    pub(crate) fn covers(&self, key: impl FnOnce() -> FlowKey) -> bool {
         // A stale length only costs or saves a look at the list.
         if self.len.load(Ordering::Relaxed) == 0 {
             return false;
         }
+        let key = key();
         let look = || {
             let len = (self.len.load(Ordering::Relaxed) as usize).min(MAX_EXCLUSIONS);
             let word = |word: &AtomicU64| word.load(Ordering::Relaxed);
             self.words[..len]
                 .iter()
-                .any(|words| Exclusion::of(std::array::from_fn(|at| word(&words[at]))).covers(&packet.key))
+                .any(|words| Exclusion::of(std::array::from_fn(|at| word(&words[at]))).covers(&key))
         };
         self.version.read(look).is_some_and(|(covered, _)| covered)
     }

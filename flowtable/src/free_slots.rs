@@ -46,6 +46,12 @@ impl FreeSlots {
         Some(slot)
     }
 
+    /// Whether none is free.
+    #[inline]
+    pub(crate) fn is_empty(&self, slots: &Slab<Busy>) -> bool {
+        self.known == 0 && self.fresh as usize == slots.len()
+    }
+
     /// Takes back a slot that is in no index, and marks it as free. Called inside an update.
     pub(crate) fn give_back(&mut self, slots: &Slab<Busy>, slot: SlotId) {
         let hot = &slots[slot.0 as usize].hot;
@@ -131,6 +137,7 @@ mod tests {
                     }
                     1 => free.look_on(&slots),
                     _ => {
+                        prop_assert_eq!(free.is_empty(&slots), stack.is_empty());
                         let next = stack.pop();
                         if let Some(next) = next {
                             prop_assert_eq!(free.upcoming(0), SlotId(next));

@@ -22,7 +22,7 @@ use crate::free_slots::FreeSlots;
 use crate::hash::KeyHasher;
 use crate::index::{Index, KeyHash};
 use crate::key::protocol;
-use crate::key_words::{Addresses, KeyKind, KeyWords};
+use crate::key_words::{Addresses, KeyKind, KeyWords, key_of};
 use crate::mem::prefetch;
 use crate::packet::{Packet, Quote, Role, tcp_flag};
 use crate::prefetching::Prefetching;
@@ -210,11 +210,19 @@ impl Writer {
         if guess == NO_SLOT {
             self.openings_ahead = self.openings_ahead.saturating_sub(1);
         }
+        let words = &KeyWords { hot: [first, brief.ports], kind: brief.kind() };
+        let addresses = &burst.addresses(brief);
+        let found = self.find(hash, guess, words, addresses);
+        if found.is_none() {
+            if self.exclusions.covers(|| key_of(brief.ports, addresses)) {
+                return Admission::Excluded;
+            }
+            if !self.has_room() {
+                return Admission::Full;
+            }
+        }
         let packet = &burst.packet(brief);
         let tunnel = &burst.tunnel_of(packet);
-        let words = &KeyWords { hot: [first, brief.ports], kind: brief.kind() };
-        let addresses = &Addresses::of(&packet.key);
-        let found = self.find(hash, guess, words, addresses);
         match found {
             Some(slot) if begins_anew(&self.shared, slot, packet) && !self.shared.handover.is_full() => {
                 self.hand_over(slot, EndReason::EndOfFlowDetected);
@@ -253,9 +261,6 @@ impl Writer {
         words: &KeyWords,
         hash: KeyHash,
     ) -> Admission {
-        if self.exclusions.covers(packet) {
-            return Admission::Excluded;
-        }
         let Some(slot) = self.vacant(hash) else {
             return Admission::Full;
         };
@@ -271,6 +276,17 @@ impl Writer {
         region.store(region.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.open(slot, brief, packet, tunnel, words);
         Admission::Counted
+    }
+
+    /// Whether a flow that is not there yet has a chance: of a flood most are turned away before anything else is read of them.
+    #[inline]
+    fn has_room(&self) -> bool {
+        !self.free.is_empty(&self.shared.busy) || self.may_evict()
+    }
+
+    #[inline]
+    fn may_evict(&self) -> bool {
+        self.evictions_left > 0 && !self.shared.handover.is_full()
     }
 
     /// A slot for a flow of `hash`: a free one, or that of a flow it ends.
@@ -349,7 +365,7 @@ impl Writer {
 
     /// Ends the stalest flow near `hash`. `false` when the Sweeper has no room for it, or enough were ended.
     fn evict(&mut self, hash: KeyHash) -> bool {
-        if self.evictions_left == 0 || self.shared.handover.is_full() {
+        if !self.may_evict() {
             return false;
         }
         self.evictions_left -= 1;

@@ -189,6 +189,21 @@ fn excluded_conversations_open_no_flow_and_are_counted() {
     assert_eq!(writer.update_burst(&[udp((A.0, 50_000), B, 6)]).in_flows, 1);
 }
 
+/// Whatever room there is: one flow fills the table, and none may be ended for another.
+#[test]
+fn a_full_table_tells_excluded_conversations_from_those_it_has_no_room_for() {
+    let (mut writer, _sweeper) = bed(1);
+    writer.limit_evictions(0);
+    let exclusions = std::sync::Arc::new(Exclusions::default());
+    writer.exclude(std::sync::Arc::clone(&exclusions));
+    let (family, protocol) = (Family::V4, protocol::UDP);
+    let endpoint = Endpoint { address: u128::from(B.0), port: B.1 };
+    exclusions.set(&[Exclusion { family, protocol, address: u128::from(A.0), endpoint }]);
+    let outcome =
+        writer.update_burst(&[udp((11, 1), B, 0), udp((12, 1), B, 1), udp(B, A, 2), udp(B, (11, 1), 3)]);
+    assert_eq!((outcome.in_flows, outcome.table_full, outcome.excluded), (2, 1, 1));
+}
+
 /// A segment of ten octets from `port`, or the other way.
 fn segment(port: u16, back: bool, sequence: u32, at_ms: u64) -> Packet {
     let (from, to) = if back { (B, (A.0, port)) } else { ((A.0, port), B) };
