@@ -14,8 +14,9 @@ use crate::wire::LinkType;
 /// Headers asked for ahead of the one being parsed.
 const PREFETCH_AHEAD: usize = 4;
 /// Flows a full table ends for new ones between two polls, at most, see [`Writer::limit_evictions`]. At 14.88 Mpps, in bursts of
-/// 128, three are 349 k records a second, which a core exports with room to spare: what more were ended could be dropped.
-const EVICTIONS_PER_BURST: u32 = 3;
+/// 128, two are 232 k records a second. The slots they give to a flood are free again after the next sweep, and taken again, so that what
+/// is exported is several times that.
+const EVICTIONS_PER_BURST: u32 = 2;
 /// Retirements served between two polls, so that the queues are never left alone for long.
 const RETIREMENTS_PER_POLL: usize = 64;
 /// Polls after the stop, at most: what waits in the rings by then, and not what keeps coming in.
