@@ -33,20 +33,20 @@ impl Prefetching {
     /// That of the processor at hand.
     pub fn here() -> Prefetching {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
-        {
+        let (maker, signature) = {
             let id = std::arch::x86_64::__cpuid(0);
-            let maker = [id.ebx, id.edx, id.ecx].map(u32::to_le_bytes);
-            let signature = std::arch::x86_64::__cpuid(1).eax;
-            Prefetching::of(maker.as_flattened(), family(signature))
-        }
+            ([id.ebx, id.edx, id.ecx], std::arch::x86_64::__cpuid(1).eax)
+        };
         #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        Prefetching::ByEights
+        let (maker, signature) = ([0; 3], 0);
+        Prefetching::of(maker.map(u32::to_le_bytes).as_flattened(), signature)
     }
 
-    fn of(maker: &[u8], family: u32) -> Prefetching {
+    /// That of a processor with this name of its maker and this signature.
+    fn of(maker: &[u8], signature: u32) -> Prefetching {
         if maker == INTEL {
             Prefetching::ByBurstsTwice
-        } else if maker == AMD && family >= ZEN_5 {
+        } else if maker == AMD && family(signature) >= ZEN_5 {
             Prefetching::ByBursts
         } else {
             Prefetching::ByEights
@@ -95,7 +95,7 @@ mod tests {
     /// Signatures of a Sapphire Rapids, a Milan and a Turin, as their makers publish them.
     #[test]
     fn a_processor_is_known_by_maker_and_family() {
-        let prefetching = |maker: &[u8], signature| Prefetching::of(maker, family(signature));
+        let prefetching = |maker: &[u8], signature| Prefetching::of(maker, signature);
         assert_eq!(prefetching(b"GenuineIntel", 0x0008_06f8), Prefetching::ByBurstsTwice);
         assert_eq!(prefetching(b"AuthenticAMD", 0x00a0_0f11), Prefetching::ByEights);
         assert_eq!(prefetching(b"AuthenticAMD", 0x00b0_0f21), Prefetching::ByBursts);
