@@ -248,6 +248,7 @@ impl Connection {
         }
         let events = &mut self.events;
         (events.total, events.marks, events.handshake) = (total, self.marks, self.handshake);
+        // Where there are none, nothing is asked of the words, which may be those of an earlier copy.
         if total > 0 {
             events.in_conn = conn.events.each_ref().map(word);
             events.in_cold = (!wide).then(|| cold.events());
