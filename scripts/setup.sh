@@ -37,8 +37,9 @@ done
 
 missing_packages() {
     local installed package
-    installed=$(dpkg-query --show --showformat='${db:Status-Status} ${binary:Package}\n' 2>/dev/null |
-        sed -n 's/^installed \([^:]*\).*/\1/p')
+    # A package of another architecture is none to build with.
+    installed=$(dpkg-query --show --showformat='${db:Status-Status} ${Architecture} ${Package}\n' 2>/dev/null |
+        awk -v own="$(dpkg --print-architecture 2>/dev/null)" '$1 == "installed" && ($2 == own || $2 == "all") { print $3 }')
     for package in "$@"; do
         grep -qxF -- "$package" <<<"$installed" || printf '%s\n' "$package"
     done
