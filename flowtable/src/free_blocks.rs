@@ -6,7 +6,7 @@ use crate::details::{Block, DetailsId, chain};
 /// The free list.
 pub(crate) struct FreeBlocks {
     first: DetailsId,
-    /// No block from this place on was ever taken, or its memory touched.
+    /// No block from this place on was ever taken.
     fresh: u32,
 }
 
