@@ -152,11 +152,6 @@ impl<T: Traffic> TableLane<T> {
     }
 }
 
-/// A table of `flows` with a fifth of room to spare, as an operator would.
-pub fn roomy(flows: u32) -> TableConfig {
-    TableConfig { capacity: (flows / 4 * 5).max(1 << 12), seed: SEED, ..TableConfig::default() }
-}
-
 impl<T: Traffic> Lane for TableLane<T> {
     fn turn(
         &mut self,

@@ -1,5 +1,5 @@
 //! What a packet asks of memory and no more: the line of a bucket, then the two lines of the slot that the bucket names, which
-//! are written. Prefetched as the flow table does where it is large, as many at once as it does on this processor; the table's
+//! are written. Prefetched as the flow table does where it is large, as many at once as it does; the table's
 //! instructions are left out, and others of a known number can stand in their place.
 
 use std::hint::black_box;
@@ -54,11 +54,7 @@ impl Passing {
     ///
     /// # Panics
     /// Where they fill none.
-    pub fn of(flows: u32) -> Passing {
-        Passing::in_groups(flows, Prefetching::here())
-    }
-
-    fn in_groups(flows: u32, prefetching: Prefetching) -> Passing {
+    pub fn of(flows: u32, prefetching: Prefetching) -> Passing {
         let group = prefetching.packets();
         let whole = flows as usize / group * group;
         assert!(whole > 0, "a group has {group} flows");
@@ -167,7 +163,7 @@ mod tests {
     #[test]
     fn every_flow_is_counted_once_in_a_round_in_both_lines_of_its_slot() {
         let mut memory = Memory::of(804).unwrap();
-        let mut passing = Passing::in_groups(804, Prefetching::ByEights);
+        let mut passing = Passing::of(804, Prefetching::ByEights);
         let mut packets = 0;
         passing.pass(&mut memory, 2 * 800, || packets += 1);
         assert_eq!(packets, 2 * 800);

@@ -19,6 +19,7 @@ use bench::{capacity, encode, machine, plot};
 use clap::Parser;
 use dataplane::clock::Stopwatch;
 use dataplane::dpdk::{Eal, EalOptions};
+use flowtable::Prefetching;
 
 /// Memory asked of DPDK: the buffers of `net_null`, of two queues beside it, and of `net_ring`, 2.4 kB each.
 const MEMORY_MIB: u32 = 128;
@@ -59,6 +60,9 @@ struct Arguments {
     /// Buffers going round, as the descriptors of a receive ring.
     #[arg(long, default_value_t = 4_096)]
     descriptors: u16,
+    /// How large tables ask memory for their lines: eights, bursts or bursts-twice. As the probe does on this processor by default.
+    #[arg(long, value_name = "HOW", default_value = Prefetching::here().name())]
+    prefetching: Prefetching,
     /// Where the list of figures goes.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -150,6 +154,7 @@ fn plan(arguments: &Arguments, cpus: &[usize]) -> Plan {
         control_cpu: if worker_cpu == first { last } else { first },
         worker_only: arguments.worker_only,
         descriptors: arguments.descriptors,
+        prefetching: arguments.prefetching,
     }
 }
 
@@ -273,6 +278,7 @@ fn print_conditions(eal: &Eal, plan: &Plan) {
     if plan.worker_cpu == plan.control_cpu {
         println!("            one processor for both: the figures are those of a shared core");
     }
+    println!("prefetches  {}, where a table is large", plan.prefetching.name());
     println!("runs        {} of {} ms, in turn; median (min - max)\n", plan.runs, plan.slice.as_millis());
 }
 

@@ -15,7 +15,7 @@ use dataplane::intake::{Intake, IntakeOptions};
 use dataplane::ledger::{CountersWriter, WorkerCounters};
 use dataplane::source::port::PortSource;
 use dataplane::worker::Worker;
-use flowtable::{MAX_BURST, PortId, Sweeper, TableConfig, Timeouts, table};
+use flowtable::{MAX_BURST, PortId, Sweeper, Timeouts, table};
 
 use crate::lane::SEED;
 use crate::machine;
@@ -55,8 +55,7 @@ pub fn measure(eal: &Eal, plan: &Plan, bed: &Bed) -> anyhow::Result<NonDropRate>
         bed.search.trial.as_secs_f64(),
         bed.search.short_trial.as_secs_f64()
     );
-    let config = TableConfig { capacity: bed.capacity, seed: SEED, ..TableConfig::default() };
-    let (writer, mut sweeper) = table(&config)?;
+    let (writer, mut sweeper) = table(&plan.table(bed.capacity))?;
     let (counters, figures) = CountersWriter::new();
     let source = PortSource::new(queue, PortId(0), u16::try_from(MAX_BURST)?);
     let intake = Intake::new(&IntakeOptions::default(), SEED);

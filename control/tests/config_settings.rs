@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use flowtable::{EndReason, TunnelKind};
+use flowtable::{EndReason, Prefetching, TunnelKind};
 use tapspan::config::{
     BatchSize, ByteCount, ConfigError, Dedup, DestinationConfig, Encapsulation, EventLevel, FileFormat,
     Given, Lcores, Listen, Loaded, LogFormat, Origin, Override, PortConfig, Seed, Settings, Transport, load,
@@ -138,6 +138,7 @@ fn flows_tunnels_filters_and_spans_are_set_by_variables() {
     let settings = from_environment(&[
         ("TAPSPAN_FLOW_KEY_TUNNEL", "false"),
         ("TAPSPAN_FLOW_DETAILS", "64k"),
+        ("TAPSPAN_FLOW_PREFETCHING", "bursts-twice"),
         ("TAPSPAN_FLOW_DEDUP", "500us,1024"),
         ("TAPSPAN_FLOW_OWN_TRAFFIC", "true"),
         ("TAPSPAN_SPAN_EVENTS", "all"),
@@ -157,6 +158,7 @@ fn flows_tunnels_filters_and_spans_are_set_by_variables() {
     .settings;
     assert!(!settings.flow.key_tunnel && settings.flow.own_traffic);
     assert_eq!(settings.flow.details(), 64_000);
+    assert_eq!(settings.flow.prefetching, Some(Prefetching::ByBurstsTwice));
     assert_eq!(settings.flow.dedup, Dedup::Within { window: Duration::from_micros(500), packets: 1024 });
     assert_eq!(settings.span.events, EventLevel::All);
     let keys: Vec<_> = settings.span.selection().unwrap().iter().map(|row| row.key).collect();
@@ -276,6 +278,11 @@ fn each_kind_of_bad_value_is_one_line_with_place_key_value_and_what_would_be_rig
             "[flow]\ndetails = \"some\"",
             "probe.toml:2: flow.details = \"some\": expected \"auto\" or a whole number",
             "or \"1M\"",
+        ),
+        (
+            "[flow]\nprefetching = \"fours\"",
+            "probe.toml:2: flow.prefetching = \"fours\": expected \"auto\", \"eights\", \"bursts\"",
+            "or \"bursts-twice\"",
         ),
         (
             "[span]\ninclude = [\"tunnel\"]",

@@ -50,7 +50,7 @@ pub use key::{Direction, Endpoint, Family, FlowKey, protocol};
 pub use mem::{Cache, MemoryError, Pages, prefetch, prefetch_into};
 pub use observer::{LiveFlow, Observer};
 pub use packet::{FirstPacket, Packet, PortId, Quote, Role, TcpSegment, tcp_flag};
-pub use prefetching::Prefetching;
+pub use prefetching::{Prefetching, UnknownPrefetching};
 pub use record::{
     Counters, EndReason, Events, FlowRecord, Initiator, RecordSink, TcpCounts, TcpRecord, Timing,
 };

@@ -3,6 +3,8 @@
 //! How many prefetches may be under way at once, and where they had better go, is the processor's. A core that has more than it
 //! takes waits for each of them; where it takes many, those of a whole burst wait together.
 
+use std::str::FromStr;
+
 use crate::mem::Cache;
 use crate::writer::MAX_BURST;
 
@@ -24,6 +26,9 @@ const AMD: &[u8; 12] = b"AuthenticAMD";
 const ZEN_5: u32 = 0x1a;
 
 impl Prefetching {
+    /// All there are.
+    pub const ALL: [Prefetching; 3] =
+        [Prefetching::ByEights, Prefetching::ByBursts, Prefetching::ByBurstsTwice];
     /// Packets of a group in [`Prefetching::ByEights`]: eight buckets and sixteen lines of slots asked for at once.
     pub(crate) const EIGHT: usize = 8;
     /// Packets ahead of the one being counted whose lines are asked for once more, where they came as close as the second cache
@@ -53,6 +58,15 @@ impl Prefetching {
         }
     }
 
+    /// What it is called in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Prefetching::ByEights => "eights",
+            Prefetching::ByBursts => "bursts",
+            Prefetching::ByBurstsTwice => "bursts-twice",
+        }
+    }
+
     /// Packets whose lines are asked for at once.
     pub fn packets(self) -> usize {
         match self {
@@ -79,6 +93,19 @@ impl Prefetching {
     }
 }
 
+/// What is no name of any [`Prefetching`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected \"eights\", \"bursts\" or \"bursts-twice\"")]
+pub struct UnknownPrefetching;
+
+impl FromStr for Prefetching {
+    type Err = UnknownPrefetching;
+
+    fn from_str(name: &str) -> Result<Prefetching, UnknownPrefetching> {
+        Prefetching::ALL.into_iter().find(|known| known.name() == name).ok_or(UnknownPrefetching)
+    }
+}
+
 /// The family in the signature that CPUID gives of a processor: the extended one is added where the other has all bits set.
 fn family(signature: u32) -> u32 {
     const ALL_SET: u32 = 0xf;
@@ -100,6 +127,16 @@ mod tests {
         assert_eq!(prefetching(b"AuthenticAMD", 0x00a0_0f11), Prefetching::ByEights);
         assert_eq!(prefetching(b"AuthenticAMD", 0x00b0_0f21), Prefetching::ByBursts);
         assert_eq!(prefetching(b"HygonGenuine", 0x00b0_0f21), Prefetching::ByEights);
+    }
+
+    #[test]
+    fn each_is_known_by_its_name() {
+        assert_eq!("bursts-twice".parse(), Ok(Prefetching::ByBurstsTwice));
+        let unknown = "sixteens".parse::<Prefetching>().unwrap_err().to_string();
+        for prefetching in Prefetching::ALL {
+            assert_eq!(prefetching.name().parse(), Ok(prefetching));
+            assert!(unknown.contains(&format!("{:?}", prefetching.name())), "{unknown}");
+        }
     }
 
     /// The kernel asks the processor as well.

@@ -6,6 +6,7 @@ use crate::event::EventDetail;
 use crate::hash::KeyHasher;
 use crate::index::{INDEX_BYTES_PER_SLOT, Index};
 use crate::mem::{MemoryError, Pages, Slab};
+use crate::prefetching::Prefetching;
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
 use crate::slot::{Busy, Lines, Quiet, SlotId, Snapshot};
@@ -59,6 +60,8 @@ pub struct TableConfig {
     pub events: EventDetail,
     /// Whether exchanges of requests and responses are timed; without, records have neither service nor round-trip time.
     pub exchanges: bool,
+    /// How it asks for its lines where it is large. Changes how fast it is and nothing else.
+    pub prefetching: Prefetching,
     /// When its memory is taken. The index is touched at start in any case: flows are all over it.
     pub pages: Pages,
 }
@@ -72,6 +75,7 @@ impl Default for TableConfig {
             details: 16_384,
             events: EventDetail::State,
             exchanges: true,
+            prefetching: Prefetching::here(),
             pages: Pages::AtStart,
         }
     }

@@ -25,7 +25,6 @@ use crate::key::protocol;
 use crate::key_words::{Addresses, KeyKind, KeyWords, key_of};
 use crate::mem::prefetch;
 use crate::packet::{Packet, Quote, Role, tcp_flag};
-use crate::prefetching::Prefetching;
 use crate::record::EndReason;
 use crate::shadow::{DetailsShadow, Shadow};
 use crate::slot::{Busy, Lines, Meta, SlotId};
@@ -103,7 +102,7 @@ impl Writer {
             free: FreeSlots::all(),
             service_ports: config.service_ports.clone().into_boxed_slice(),
             floor: Nanos(0),
-            order: Order::of(shared.busy.len(), Prefetching::here()),
+            order: Order::of(shared.busy.len(), config.prefetching),
             staged: [Staged::NOTHING; MAX_BURST],
             retiring: Retiring::NONE,
             openings_ahead: 0,

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use flowtable::Prefetching;
 use opentelemetry_proto::tonic::trace::v1::Status;
 
 use super::support::{
@@ -127,6 +128,27 @@ fn no_setting_makes_a_capture_panic_or_break_the_ledger() {
             .iter()
             .filter(|spans| spans.exists())
             .try_for_each(|spans| hang_together(capture, &read_file(spans)))
+    });
+}
+
+#[test]
+fn spans_do_not_depend_on_how_the_table_asks_for_its_lines() {
+    of_every_capture(|capture| {
+        let folder = folder();
+        let mut spans = Vec::new();
+        for prefetching in Prefetching::ALL.map(Prefetching::name) {
+            let file = folder.path().join(prefetching);
+            let done = replayed(capture, &file, &["--set", &format!("flow.prefetching={prefetching}")])?;
+            if capture.is_refused() {
+                return Ok(());
+            }
+            if !done.status.success() {
+                return Err(format!("{prefetching}: {done:#?}"));
+            }
+            spans.push(fs::read(&file).unwrap());
+        }
+        let same = spans.iter().all(|other| *other == spans[0]);
+        if same { Ok(()) } else { Err("gives other bytes in another way".into()) }
     });
 }
 

@@ -4,7 +4,7 @@
 use super::{Lab, NotMeasured};
 use crate::figures::Spread;
 use crate::frames::{self, Shape};
-use crate::lane::{Order, Slice, TableLane, roomy};
+use crate::lane::{Order, Slice, TableLane};
 use crate::stage::{Cast, Counts};
 use crate::traffic::Rounds;
 
@@ -19,7 +19,7 @@ const TAKEN_NS: u64 = 20_000;
 /// Where the table's memory is not to be had, or packets got lost.
 pub fn measure(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
     let traffic = Rounds::established(Shape::Tcp, &frames::at_random(FLOWS));
-    let made = TableLane::make(&roomy(FLOWS), Shape::Tcp, frames::in_order(FLOWS), traffic)?;
+    let made = TableLane::make(&lab.plan.roomy(FLOWS), Shape::Tcp, frames::in_order(FLOWS), traffic)?;
     let mut cast = Cast::default();
     let lane = cast.add(made, Counts::All);
     let plan = lab.plan;

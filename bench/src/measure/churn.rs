@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use flowtable::{TableConfig, Timeouts};
+use flowtable::Timeouts;
 
 use super::{Lab, NotMeasured};
 use crate::figures::Spread;
 use crate::frames::{self, Shape};
-use crate::lane::{Order, SEED, TableLane};
+use crate::lane::{Order, TableLane};
 use crate::random::Random;
 use crate::stage::{Cast, Counts};
 use crate::traffic::Churn;
@@ -54,7 +54,7 @@ pub fn measure(lab: &mut Lab<'_>, rate: &Rate) -> anyhow::Result<NotMeasured> {
     let plan = lab.plan;
     // A fifth of room beside the flows that go on and those that wait to be freed.
     let all = flows + new_per_second * ENDED_SECONDS;
-    let config = TableConfig { capacity: all / 5 * 6, seed: SEED, ..TableConfig::default() };
+    let config = plan.table(all / 5 * 6);
     let mut numbers: Vec<u32> = (0..flows).collect();
     Random(u64::from(flows)).shuffle(&mut numbers);
     let traffic = Churn::of(&numbers, new_per_second);

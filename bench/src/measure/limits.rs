@@ -85,7 +85,7 @@ fn chases(plan: &Plan) -> anyhow::Result<Vec<Times>> {
 
 fn lookups(plan: &Plan) -> anyhow::Result<Vec<Times>> {
     let mut memory = Memory::of(LARGEST)?;
-    let mut passing = LOOKUPS.map(|(_, flows)| Passing::of(flows));
+    let mut passing = LOOKUPS.map(|(_, flows)| Passing::of(flows, plan.prefetching));
     let mut rows = rows(LOOKUPS.map(|(name, _)| name));
     let (mut alone, mut together) = (Vec::new(), Vec::new());
     let mut work = Work::default();

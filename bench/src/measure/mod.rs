@@ -21,7 +21,10 @@ use dataplane::dpdk::{Eal, Port, PortConfig};
 use dataplane::ledger::WorkerFigures;
 use dataplane::reason::Reason;
 
+use flowtable::{Prefetching, TableConfig};
+
 use crate::figures::Figures;
+use crate::lane::SEED;
 use crate::stage::{self, Cast, Control};
 use crate::stamped::BufferRing;
 
@@ -45,6 +48,20 @@ pub struct Plan {
     pub worker_only: bool,
     /// Buffers going round, as the descriptors of a receive ring.
     pub descriptors: u16,
+    /// How tables ask for their lines.
+    pub prefetching: Prefetching,
+}
+
+impl Plan {
+    /// A table with room for `capacity` flows.
+    pub fn table(&self, capacity: u32) -> TableConfig {
+        TableConfig { capacity, seed: SEED, prefetching: self.prefetching, ..TableConfig::default() }
+    }
+
+    /// A table of `flows` with a fifth of room to spare, as an operator would.
+    pub fn roomy(&self, flows: u32) -> TableConfig {
+        self.table((flows / 4 * 5).max(1 << 12))
+    }
 }
 
 /// What measurements share.

@@ -15,7 +15,7 @@ use flowtable::{MAX_BURST, PortId, table, tcp_flag};
 use super::{Lab, MBUFS, NotMeasured};
 use crate::figures::Spread;
 use crate::frames::{self, FRAME_LEN, PAYLOAD_LEN};
-use crate::lane::{SEED, Slice, roomy, timed};
+use crate::lane::{SEED, Slice, timed};
 use crate::machine;
 
 /// Flows taking turns.
@@ -31,7 +31,7 @@ pub fn measure(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
     let mut port = Port::open(lab.eal, &"net_ring0".parse()?, &config)?;
     let queue = port.take_rx_queue(0).context("net_ring0 has no receive queue")?;
     let mut transmit = port.take_tx_queue(0).context("net_ring0 has no transmit queue")?;
-    let (writer, _sweeper) = table(&roomy(FLOWS))?;
+    let (writer, _sweeper) = table(&lab.plan.roomy(FLOWS))?;
     let (counters, figures) = CountersWriter::new();
     let source = PortSource::new(queue, PortId(0), u16::try_from(MAX_BURST)?);
     let intake = Intake::new(&IntakeOptions::default(), SEED);

@@ -1,11 +1,9 @@
 //! Two kinds of traffic that take turns on one worker: what the one is slower by. Random flows are the measure of both.
 
-use flowtable::TableConfig;
-
 use super::{Lab, NotMeasured};
 use crate::figures::Spread;
 use crate::frames::{self, Shape};
-use crate::lane::{Made, Order, SEED, TableLane, roomy};
+use crate::lane::{Made, Order, TableLane};
 use crate::stage::{Cast, Counts};
 use crate::traffic::{Flood, Rounds, Traffic, colliding};
 
@@ -18,7 +16,7 @@ const FLOWS: u32 = 1_000_000;
 /// Where the tables' memory is not to be had, or a packet is neither in a flow nor counted under "table full".
 pub fn syn_flood(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
     // Full from the beginning: the flows fill it, and the flood finds no free slot.
-    let full = TableConfig { capacity: FLOWS, seed: SEED, ..TableConfig::default() };
+    let full = lab.plan.table(FLOWS);
     let flooded = TableLane::make(&full, Shape::Tcp, frames::in_order(FLOWS), Flood::default())?;
     let counters = std::sync::Arc::clone(&flooded.counters.steady);
     compare(lab, flooded, Counts::OrTableFull, "rx_synflood")?;
@@ -33,7 +31,7 @@ pub fn syn_flood(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
 pub fn collisions(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
     let opening = colliding(FLOWS);
     let traffic = Rounds::established(Shape::Tcp, &frames::in_random_order(opening.clone()));
-    let attacked = TableLane::make(&roomy(FLOWS), Shape::Tcp, opening, traffic)?;
+    let attacked = TableLane::make(&lab.plan.roomy(FLOWS), Shape::Tcp, opening, traffic)?;
     compare(lab, attacked, Counts::All, "rx_1M_colliding")?;
     Ok(None)
 }
@@ -45,7 +43,7 @@ fn compare<T: Traffic + 'static>(
     name: &str,
 ) -> anyhow::Result<()> {
     let traffic = Rounds::established(Shape::Tcp, &frames::at_random(FLOWS));
-    let base = TableLane::make(&roomy(FLOWS), Shape::Tcp, frames::in_order(FLOWS), traffic)?;
+    let base = TableLane::make(&lab.plan.roomy(FLOWS), Shape::Tcp, frames::in_order(FLOWS), traffic)?;
     let mut cast = Cast::default();
     let base = cast.add(base, Counts::All);
     let rival = cast.add(rival, counts);

@@ -8,7 +8,7 @@ use flowtable::TableConfig;
 use super::{Lab, NotMeasured, Plan};
 use crate::figures::{Figures, Spread};
 use crate::frames::{self, Shape};
-use crate::lane::{Made, Order, TableLane, roomy};
+use crate::lane::{Made, Order, TableLane};
 use crate::stage::{Control, Counts};
 use crate::traffic::{Imix, MEAN_IMIX_FRAME, Rounds, Traffic, Zipf};
 
@@ -47,17 +47,17 @@ pub fn measure(lab: &mut Lab<'_>, family: &Family) -> anyhow::Result<NotMeasured
         Kind::Random(shape) => {
             // A tunnel is among the details of a flow, which every flow then wants.
             let details = if shape == Shape::Vxlan { flows } else { TableConfig::default().details };
-            let config = TableConfig { details, ..roomy(flows) };
+            let config = TableConfig { details, ..lab.plan.roomy(flows) };
             let traffic = Rounds::established(shape, &frames::at_random(flows));
             run(lab, TableLane::make(&config, shape, frames::in_order(flows), traffic)?)?
         }
         Kind::Zipf => {
             let traffic = Zipf::of(&frames::at_random(flows));
-            run(lab, TableLane::make(&roomy(flows), Shape::Tcp, frames::in_order(flows), traffic)?)?
+            run(lab, TableLane::make(&lab.plan.roomy(flows), Shape::Tcp, frames::in_order(flows), traffic)?)?
         }
         Kind::Imix => {
             let traffic = Imix::of(&frames::at_random(flows));
-            run(lab, TableLane::make(&roomy(flows), Shape::Tcp, frames::in_order(flows), traffic)?)?
+            run(lab, TableLane::make(&lab.plan.roomy(flows), Shape::Tcp, frames::in_order(flows), traffic)?)?
         }
     };
     add(&mut lab.figures, family, &rounds);

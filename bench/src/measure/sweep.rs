@@ -11,7 +11,7 @@ use anyhow::ensure;
 use super::{Lab, NotMeasured};
 use crate::figures::Spread;
 use crate::frames::{self, Shape};
-use crate::lane::{Order, Slice, TableLane, roomy};
+use crate::lane::{Order, Slice, TableLane};
 use crate::stage::{Cast, Counts, SWEEP_EVERY, Swept};
 use crate::traffic::Rounds;
 
@@ -29,7 +29,7 @@ type Turn = (Slice, Vec<Swept>);
 /// Where the table's memory is not to be had, or packets got lost.
 pub fn measure(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
     let traffic = Rounds::established(Shape::Tcp, &frames::at_random(FLOWS));
-    let made = TableLane::make(&roomy(FLOWS), Shape::Tcp, frames::in_order(FLOWS), traffic)?;
+    let made = TableLane::make(&lab.plan.roomy(FLOWS), Shape::Tcp, frames::in_order(FLOWS), traffic)?;
     let mut cast = Cast::default();
     let lane = cast.add(made, Counts::All);
     let plan = lab.plan;

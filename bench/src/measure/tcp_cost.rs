@@ -10,7 +10,7 @@ use flowtable::TableConfig;
 use super::{Lab, NotMeasured};
 use crate::figures::Spread;
 use crate::frames::{self, Shape};
-use crate::lane::{Order, TableLane, roomy};
+use crate::lane::{Order, TableLane};
 use crate::stage::{Cast, Counts};
 use crate::traffic::{EXCHANGE_FLOWS, Exchanges};
 
@@ -42,7 +42,7 @@ impl Round {
 pub fn measure(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
     let segments = Exchanges::segments();
     let datagrams = segments.as_datagrams();
-    let config = roomy(EXCHANGE_FLOWS);
+    let config = lab.plan.roomy(EXCHANGE_FLOWS);
     let untimed = TableConfig { exchanges: false, ..config.clone() };
     let opening = || frames::in_order(EXCHANGE_FLOWS);
     let mut cast = Cast::default();

@@ -3,7 +3,7 @@
 use super::{Lab, NotMeasured, open_null_port};
 use crate::figures::Spread;
 use crate::frames::{self, Shape};
-use crate::lane::{Order, TableLane, roomy};
+use crate::lane::{Order, TableLane};
 use crate::stage::{self, Cast, Counts};
 use crate::traffic::Rounds;
 
@@ -27,7 +27,7 @@ pub fn measure(lab: &mut Lab<'_>) -> anyhow::Result<NotMeasured> {
         [plan.worker_cpu, second].into_iter().zip(open_null_port(lab.eal, "net_null1", 2, plan.descriptors)?)
     {
         let traffic = Rounds::established(Shape::Tcp, &frames::at_random(FLOWS));
-        let made = TableLane::make(&roomy(FLOWS), Shape::Tcp, frames::in_order(FLOWS), traffic)?;
+        let made = TableLane::make(&lab.plan.roomy(FLOWS), Shape::Tcp, frames::in_order(FLOWS), traffic)?;
         let mut cast = Cast::default();
         cast.add(made, Counts::All);
         workers.push((cpu, ring, cast));

@@ -4,7 +4,7 @@ use dataplane::dedup::DedupOptions;
 use dataplane::filter::CaptureFilter;
 use dataplane::intake::IntakeOptions;
 use dataplane::wire::{ByteCount, LinkType, ParseOptions};
-use flowtable::{Pages, TableConfig, duration_ns};
+use flowtable::{Pages, Prefetching, TableConfig, duration_ns};
 
 use super::AppError;
 use crate::config::{self, Dedup, Settings};
@@ -62,6 +62,7 @@ pub(super) fn table_config(settings: &Settings, seed: u64, pages: Pages) -> Tabl
         events: settings.span.events.detail(),
         // What no span would tell need not be found out.
         exchanges: settings.span.selection().is_ok_and(|selection| selection.has_exchanges()),
+        prefetching: settings.flow.prefetching.unwrap_or_else(Prefetching::here),
         pages,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use flowtable::{Timeouts, duration_ns};
+use flowtable::{Prefetching, Timeouts, duration_ns};
 use serde::de::{Deserializer, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ pub struct FlowConfig {
     /// seven. `None` is a quarter of the capacity.
     #[serde(serialize_with = "auto_or_number", deserialize_with = "units::auto_or_count")]
     pub details: Option<u32>,
+    /// How a table of 65,536 flows or more asks memory for its lines. `None` is what is known to be best on the processor.
+    #[serde(with = "auto_or_prefetching")]
+    pub prefetching: Option<Prefetching>,
     /// A live flow gets a record at least this often.
     #[serde(with = "units::duration")]
     pub active_timeout: Duration,
@@ -92,6 +95,7 @@ impl Default for FlowConfig {
         FlowConfig {
             capacity: 1_000_000,
             details: None,
+            prefetching: None,
             active_timeout: Duration::from_nanos(timeouts.active_ns),
             idle_timeout: IdleTimeouts::default(),
             close_linger: Duration::from_nanos(timeouts.close_linger_ns),
@@ -147,6 +151,32 @@ impl FlowConfig {
         within("flow.sweep_interval", self.sweep_interval, interval)?;
         within("flow.details", u64::from(self.details()), 0..=1 << 31)?;
         self.dedup.check()
+    }
+}
+
+/// The text `auto`, or the name of a [`Prefetching`].
+mod auto_or_prefetching {
+    use super::{Deserialize, Deserializer, Prefetching, Serializer};
+    use flowtable::UnknownPrefetching;
+    use serde::de::Error;
+
+    #[expect(clippy::ref_option, reason = "as serde calls it")]
+    pub(super) fn serialize<S: Serializer>(
+        prefetching: &Option<Prefetching>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(prefetching.map_or("auto", Prefetching::name))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Prefetching>, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let named = || name.trim().parse().map(Some);
+        let read = if name.trim() == "auto" { Ok(None) } else { named() };
+        read.map_err(|error: UnknownPrefetching| {
+            D::Error::custom(error.to_string().replacen("expected ", "expected \"auto\", ", 1))
+        })
     }
 }
 
