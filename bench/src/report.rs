@@ -12,7 +12,7 @@ pub const LINE_RATES: [(u32, f64); 4] = [(10, 14.88), (25, 37.2), (40, 59.5), (1
 /// Why rows were not measured, by name.
 pub type Reasons = HashMap<&'static str, String>;
 
-/// The table of `scenarios`.
+/// The table of `scenarios`: those with a figure, and those of which `reasons` says why they have none.
 pub fn table<'a>(
     scenarios: impl Iterator<Item = &'a Scenario>,
     figures: &Figures,
@@ -22,9 +22,15 @@ pub fn table<'a>(
         "{:<26} {:>11} {:<8} {:>23} {:>7}  {:>9}  {:<9} what\n",
         "name", "value", "unit", "min - max", "spread", "mark", ""
     );
+    let mut not_asked_for = 0;
     for scenario in scenarios {
-        let reason = reasons.get(scenario.name).map_or("not asked for", String::as_str);
-        line(&mut text, scenario, figures, reason);
+        match reasons.get(scenario.name) {
+            None if figures.value(scenario.name).is_none() => not_asked_for += 1,
+            reason => line(&mut text, scenario, figures, reason.map_or("", String::as_str)),
+        }
+    }
+    if not_asked_for > 0 {
+        text += &format!("{not_asked_for} others were not asked for; --list names them\n");
     }
     text
 }
@@ -119,6 +125,13 @@ mod tests {
         assert!(met.contains("10%"), "3.5 of 36: {met}");
         assert!(line("worker_allocs").contains("<= 0  MISSED"));
         assert!(line("rx_two_workers").contains("not measured there is one processor"));
+        assert_eq!(table.lines().count(), 1 + 3 + 1, "{table}");
+        assert!(
+            table.ends_with(&format!(
+                "\n{} others were not asked for; --list names them\n",
+                SCENARIOS.len() - 3
+            ))
+        );
     }
 
     #[test]
