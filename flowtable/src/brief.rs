@@ -224,15 +224,20 @@ impl Brief {
         (self.ports >> 24) as u8
     }
 
+    /// The addresses in the key of the packet, which has `rest` beside its brief, if anything.
+    #[inline]
+    pub(crate) fn key_addresses(&self, rest: Option<&Rest>) -> Addresses {
+        rest.map_or_else(|| Addresses::narrow(self.addresses), |rest| rest.addresses)
+    }
+
     /// The whole packet, which has `rest` beside its brief, if anything.
     pub(crate) fn unfold(&self, rest: Option<&Rest>) -> Packet {
-        let narrow = Rest { addresses: Addresses::narrow(self.addresses), ..Rest::NOTHING };
-        let Rest { ref addresses, role, in_tunnel, flow_label, icmp, has_mac, .. } = *rest.unwrap_or(&narrow);
+        let Rest { role, in_tunnel, flow_label, icmp, has_mac, .. } = *rest.unwrap_or(&Rest::NOTHING);
         let by_flags =
             || if self.protocol() == protocol::TCP { Role::of_tcp(self.tcp.flags) } else { Role::Unknown };
         let [mac @ .., _, _] = self.source_mac;
         Packet {
-            key: key_of(self.ports, addresses),
+            key: key_of(self.ports, &self.key_addresses(rest)),
             direction: self.direction,
             at: self.at,
             bytes: self.bytes,

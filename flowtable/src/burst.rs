@@ -148,7 +148,7 @@ impl Burst {
     /// The addresses in the key of the packet with this brief.
     #[inline]
     pub(crate) fn addresses(&self, brief: &Brief) -> Addresses {
-        self.rest(brief).map_or_else(|| Addresses::narrow(brief.addresses), |rest| rest.addresses)
+        brief.key_addresses(self.rest(brief))
     }
 
     /// The rest of the packet with this brief, if it is more than that.
