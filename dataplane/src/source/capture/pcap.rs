@@ -53,8 +53,13 @@ impl Pcap {
         let Some(header) = input.peek::<PACKET_HEADER_LEN>()? else {
             return if input.at_end()? { Ok(None) } else { Err(truncated(offset)) };
         };
-        let word = |at: usize| self.order.u32([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-        let [seconds, fraction, captured, original] = [word(0), word(4), word(8), word(12)];
+        // The order is asked for once, not for each word.
+        let word = |at| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let words = [word(0), word(4), word(8), word(12)];
+        let [seconds, fraction, captured, original] = match self.order {
+            ByteOrder::Little => words,
+            ByteOrder::Big => words.map(u32::swap_bytes),
+        };
         let length = packet_length(captured, offset)?;
         let Some(record) = input.take(PACKET_HEADER_LEN + length)? else {
             return Err(truncated(offset));
