@@ -72,6 +72,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_table_asks_for_its_lines_as_is_set_or_as_the_processor_has_it() {
+        let mut settings = Settings::default();
+        let prefetching = |settings: &Settings| table_config(settings, 0, Pages::WhenUsed).prefetching;
+        assert_eq!(prefetching(&settings), Prefetching::here());
+        for set in Prefetching::ALL {
+            settings.flow.prefetching = Some(set);
+            assert_eq!(prefetching(&settings), set);
+        }
+    }
+
+    #[test]
     fn a_bad_expression_is_named_with_what_libpcap_says_and_what_would_be_right() {
         let error = capture_filter("tcp prt 80", &[LinkType::Ethernet]).unwrap_err().to_string();
         for part in ["filter.capture", "tcp prt 80", "syntax error", "pcap-filter(7)"] {

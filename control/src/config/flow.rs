@@ -171,12 +171,12 @@ mod auto_or_prefetching {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Prefetching>, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        let named = || name.trim().parse().map(Some);
-        let read = if name.trim() == "auto" { Ok(None) } else { named() };
-        read.map_err(|error: UnknownPrefetching| {
-            D::Error::custom(error.to_string().replacen("expected ", "expected \"auto\", ", 1))
-        })
+        match String::deserialize(deserializer)?.trim() {
+            "auto" => Ok(None),
+            name => name.parse().map(Some).map_err(|error: UnknownPrefetching| {
+                D::Error::custom(error.to_string().replacen("expected ", "expected \"auto\", ", 1))
+            }),
+        }
     }
 }
 
